@@ -1,0 +1,1 @@
+"""The machine: interpreters, workers, source directories, the tree on disk and its lock."""

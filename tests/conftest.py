@@ -1,0 +1,30 @@
+"""What every test gets: a folder with sources and a tree, and no bytecode switch from outside."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from interpreters.builder import Builder
+
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _no_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what would say, from outside, how bytecode is made."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    """Give a builder for the running interpreter."""
+    tmp_path.chmod(0o755)
+    return Builder(folder=tmp_path)
