@@ -1,0 +1,29 @@
+"""Expected failures of a whole run: raised where they are found, caught once, in ``cli``."""
+
+from pycache_sys.core.report import ExitStatus
+
+
+class PycacheSysError(Exception):
+    """A failure that a person can do something about: what happened, and what to do next."""
+
+    exit_status = ExitStatus.SYSTEM
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(PycacheSysError):
+    """The command line asks for what cannot be."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class LockedError(PycacheSysError):
+    """Another run holds the tree's lock."""
+
+    exit_status = ExitStatus.LOCKED
+
+
+class TreeError(PycacheSysError):
+    """The tree cannot be used: permissions, owner, or the file system."""

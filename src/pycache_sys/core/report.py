@@ -1,0 +1,115 @@
+"""What a run did: counts, failures and skips, mergeable, and the exit status they stand for."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from pycache_sys.core.model import FAILURES, Interpreter, Outcome, Reason
+
+JSON_VERSION = 1
+
+
+class ExitStatus(IntEnum):
+    """The command's exit statuses."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    LOCKED = 4
+    SYSTEM = 5
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterNote:
+    """What became of one interpreter: used, or skipped for a reason."""
+
+    path: str
+    interpreter: Interpreter | None = None
+    refusal: tuple[Reason, str] | None = None
+    named: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented JSON object."""
+        found = self.interpreter
+        return {
+            "path": self.path,
+            "version": ".".join(map(str, found.version)) if found else None,
+            "implementation": found.implementation if found else None,
+            "directory": found.directory if found else None,
+            "status": "skipped" if self.refusal else "used",
+            "reason": self.refusal[0].value if self.refusal else None,
+            "detail": self.refusal[1] if self.refusal else None,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """A run's results, filled while it goes on."""
+
+    tree: str
+    dry_run: bool = False
+    workers: str = "caller"
+    workers_detail: str = ""
+    interpreters: list[InterpreterNote] = field(default_factory=list)
+    compiled: int = 0
+    fresh: int = 0
+    removed: int = 0
+    failures: list[Outcome] = field(default_factory=list)
+    skips: list[Outcome] = field(default_factory=list)
+    left: list[Outcome] = field(default_factory=list)
+    seconds: float = 0.0
+    remaining: int = 0
+    """Sources that were planned and not reached, because the run was stopped."""
+    stopped: str = ""
+    """Why the run ended early, empty where it did not."""
+    _seen: set[Outcome] = field(default_factory=set)
+
+    def add(self, outcome: Outcome) -> None:
+        """File an outcome under failures or skips; a skip of several interpreters counts once."""
+        if outcome.reason in FAILURES:
+            self.failures.append(outcome)
+        elif outcome not in self._seen:
+            self._seen.add(outcome)
+            self.skips.append(outcome)
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """Weigh the outcomes: the worst one counts."""
+        if self.stopped:
+            return ExitStatus.SYSTEM
+        unusable = any(note.named and note.refusal for note in self.interpreters)
+        none_used = not any(note.refusal is None for note in self.interpreters)
+        if self.failures or unusable or none_used:
+            return ExitStatus.SOME_FAILED
+        return ExitStatus.DONE
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented JSON object."""
+        return {
+            "version": JSON_VERSION,
+            "tree": self.tree,
+            "dry_run": self.dry_run,
+            "workers": self.workers,
+            "workers_detail": self.workers_detail,
+            "interpreters": [note.as_json() for note in self.interpreters],
+            "counts": {
+                "compiled": self.compiled,
+                "fresh": self.fresh,
+                "removed": self.removed,
+                "failed": len(self.failures),
+                "skipped": len(self.skips),
+            },
+            "failures": [_outcome(outcome) for outcome in self.failures],
+            "skips": [_outcome(outcome) for outcome in self.skips],
+            "left": [
+                {"path": o.source, "reason": o.reason.value, "detail": o.detail} for o in self.left
+            ],
+            "remaining": self.remaining,
+            "stopped": self.stopped or None,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _outcome(outcome: Outcome) -> dict[str, str]:
+    return {"source": outcome.source, "reason": outcome.reason.value, "detail": outcome.detail}

@@ -1,0 +1,152 @@
+"""Names choose interpreters, roots and files."""
+
+from os.path import normpath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycache_sys.core import select
+from pycache_sys.core.model import Interpreter
+from strategies import directories
+
+
+def interpreter(library: str, *site: str) -> Interpreter:
+    return Interpreter(
+        path="/usr/bin/python3",
+        binary="/usr/bin/python3",
+        version=(3, 11, 2),
+        implementation="cpython",
+        cache_tag="cpython-311",
+        magic=b"\xa7\r\r\n",
+        directory="3.11",
+        environment="",
+        library=(library,),
+        site=site,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["python3.8", "python3.11", "python3.13t", "pypy3", "pypy3.9", "pypy3.11"]
+)
+def test_interpreters_are_known_by_name(name: str) -> None:
+    assert select.is_interpreter_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "python",
+        "python3",
+        "python2.7",
+        "python3.11-config",
+        "python3.",
+        "python3.t",
+        "pypy",
+        "",
+        "x",
+    ],
+)
+def test_other_programs_are_not_taken_for_interpreters(name: str) -> None:
+    assert not select.is_interpreter_name(name)
+
+
+@pytest.mark.parametrize(
+    ("program", "folder", "tag"),
+    [
+        ("python3.9", "3.9", "cpython-39"),
+        ("python3.13t", "3.13t", "cpython-313"),
+        ("pypy3.9", "pypy3.9", "pypy39"),
+        ("pypy3", "pypy3", None),
+    ],
+)
+def test_a_programs_name_gives_its_folder_and_the_folder_its_tag(
+    program: str, folder: str, tag: str | None
+) -> None:
+    assert select.folder_of(program) == folder
+    assert select.tag_of(folder) == tag
+
+
+@pytest.mark.parametrize(
+    "name", ["", "3", "3.", ".9", "3.9.1", "x3.9", "3.x", "lost+found", "pypy"]
+)
+def test_a_folder_that_is_no_interpreters_has_no_tag(name: str) -> None:
+    assert select.tag_of(name) is None
+
+
+def test_below_is_by_component_and_not_by_text() -> None:
+    assert select.is_below("/usr/lib/python3", "/usr/lib/python3")
+    assert select.is_below("/usr/lib/python3/foo.py", "/usr/lib/python3")
+    assert select.is_below("/anything", "/")
+    assert not select.is_below("/usr/lib/python3x/foo.py", "/usr/lib/python3")
+
+
+@given(st.lists(directories, max_size=6))
+def test_outermost_roots_cover_all_and_do_not_overlap(roots: list[str]) -> None:
+    kept = select.outermost(roots)
+    assert all(any(select.is_below(normpath(root), top) for top in kept) for root in roots)
+    assert not any(
+        select.is_below(one, other) for one in kept for other in kept if one is not other
+    )
+    assert set(kept) <= {normpath(root) for root in roots}
+
+
+def test_directories_are_divided_by_the_managed_roots() -> None:
+    inside, outside = select.managed(
+        ["/usr/lib", "/usr/../etc", "/etc", "/usrx", "/usr/lib/", "/usr"], ["/usr", "/opt"]
+    )
+    assert inside == ["/usr/lib", "/usr"]
+    assert outside == ["/usr/../etc", "/etc", "/usrx", "/usr/lib/"]
+
+
+def test_a_named_interpreters_prefix_is_a_managed_root() -> None:
+    assert select.managed_roots(["/srv/py/bin/python3.11"]) == ("/usr", "/opt", "/srv/py")
+
+
+@pytest.mark.parametrize("path", ["/bin/python3.11", "/python3.11"])
+def test_the_whole_system_is_never_a_managed_root(path: str) -> None:
+    assert select.managed_roots([path]) == ("/usr", "/opt")
+
+
+@pytest.mark.parametrize(
+    ("directory", "starts"),
+    [
+        ("/usr/lib/python3.11/test", ("bad_coding", "badsyntax")),
+        ("/usr/lib/python3.11/lib2to3/tests/data", ("",)),
+        ("/usr/lib/python3.11/lib2to3/tests/data/fixers", ("",)),
+        ("/usr/lib/python3.11/lib2to3/pgen2", ()),
+        ("/usr/lib/python3.11", ()),
+        ("/usr/lib/python3.11x/test", ()),
+        ("/usr/lib/python3/dist-packages/app/test", ()),
+    ],
+)
+def test_broken_test_data_is_known_in_a_library_and_nowhere_else(
+    directory: str, starts: tuple[str, ...]
+) -> None:
+    assert select.broken_test_data(directory, ["/usr/lib/python3.11"]) == starts
+
+
+def test_an_interpreters_own_directories_are_its_alone_and_all_else_is_for_everyone() -> None:
+    old = interpreter("/usr/lib/python3.11", "/usr/lib/python3/dist-packages")
+    new = interpreter("/usr/lib/python3.13", "/usr/lib/python3/dist-packages")
+    both = [old, new]
+    assert select.serves("/usr/lib/python3.11/re.py", old, both)
+    assert not select.serves("/usr/lib/python3.11/re.py", new, both)
+    assert all(select.serves("/usr/lib/python3/dist-packages/a.py", one, both) for one in both)
+    assert all(select.serves("/usr/share/app/a.py", one, both) for one in both)
+
+
+@pytest.mark.parametrize(
+    ("path", "published"),
+    [
+        ("/usr/lib/python3/dist-packages/a.py", True),
+        ("/usr/share/app/a.py", True),
+        ("/usr/share/doc/app/example.py", False),
+        ("/usr/share/docs/a.py", True),
+        ("/etc/app/a.py", False),
+        ("/usr/bin/tool.py", False),
+        ("/usr/lib/python3/dist-packages/a.so", False),
+    ],
+)
+def test_a_packages_documentation_and_scripts_are_not_published(path: str, published: bool) -> None:
+    assert select.publishes(path) is published
