@@ -1,0 +1,102 @@
+"""Mounts that do not answer: whoever looks at one hangs, past any signal.
+
+So the looking is done by a process that can be left behind. Only mounts that matter are asked: the
+ones above a place that is about to be looked at, and for a walk also those below it.
+"""
+
+import os
+import select
+import signal
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from pycache_sys.core.model import Reason, Refusal
+from pycache_sys.core.select import is_below
+
+ANSWER_SECONDS = 10.0
+_MOUNT_POINT_FIELD = 4
+
+
+class Mounts:
+    """The mount points of the system, and which of them are silent.
+
+    Without ``/proc`` none is known, and none is taken for silent.
+    """
+
+    def __init__(self, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._seconds = seconds
+        self._points = [point for point in _mount_points() if point != "/"]
+        self._asked: set[str] = set()
+        self._silent: set[str] = set()
+
+    def silent(self, places: Iterable[str], *, inside: bool = False) -> frozenset[str]:
+        """Name the silent mounts above some places, and ``inside`` also those below them."""
+        wanted = tuple(places)
+        relevant = [
+            point
+            for point in self._points
+            if any(
+                is_below(place, point) or (inside and is_below(point, place)) for place in wanted
+            )
+        ]
+        waiting = [point for point in relevant if point not in self._asked]
+        self._asked.update(waiting)
+        while waiting:
+            waiting = waiting[_look(waiting, self._seconds) :]
+            if waiting:
+                self._silent.add(waiting.pop(0))
+        return frozenset(self._silent.intersection(relevant))
+
+    def refusal(self, path: str) -> Refusal | None:
+        """Say why a path must not be looked at, if it lies on a silent mount."""
+        if self.silent([path]):
+            return Refusal(
+                Reason.NO_ANSWER, f"no answer from its file system in {self._seconds:.0f} s"
+            )
+        return None
+
+
+def _mount_points() -> Sequence[str]:
+    """Read the kernel's list, which touches no file system."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as lines:
+            fields = [line.split(b" ")[_MOUNT_POINT_FIELD] for line in lines]
+    except OSError:
+        return ()
+    return [os.fsdecode(_unescape(field)) for field in dict.fromkeys(fields)]
+
+
+def _unescape(field: bytes) -> bytes:
+    r"""Undo the kernel's octal escapes of blank, tab, newline and backslash: ``\040``."""
+    for character in b" \t\n\\":
+        field = field.replace(b"\\%03o" % character, bytes([character]))
+    return field
+
+
+def _look(points: Sequence[str], seconds: float) -> int:
+    """Look at each mount point from a child process; return how many answered."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            for point in points:
+                with suppress(OSError):
+                    os.stat(point)
+                os.write(writing, b".")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    answered = 0
+    try:
+        while answered < len(points) and select.select([reading], [], [], seconds)[0]:
+            piece = os.read(reading, len(points))
+            if not piece:
+                break
+            answered += len(piece)
+    finally:
+        os.close(reading)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    # one that hangs in the kernel is left behind, to be reaped by init
+    os.waitpid(child, 0 if answered == len(points) else os.WNOHANG)
+    return answered
