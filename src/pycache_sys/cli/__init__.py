@@ -1,0 +1,61 @@
+"""The command line: the only place that knows exit statuses, prints, and catches what is raised."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from pycache_sys.cli.arguments import build_parser
+from pycache_sys.core.errors import PycacheSysError
+from pycache_sys.core.report import ExitStatus
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    _open_standard_streams()
+    namespace = build_parser().parse_args(arguments)
+    for number in _ENDING_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+    try:
+        status: int = namespace.run(namespace)
+        sys.stdout.flush()
+    except PycacheSysError as error:
+        print(f"pycache-sys: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        status = ExitStatus.DONE if namespace.best_effort else error.exit_status
+    except KeyboardInterrupt:
+        status = ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; nothing is left to say, also not at exit
+        status = _silence(namespace)
+    except OSError as error:
+        print(f"pycache-sys: {error.strerror or error}", file=sys.stderr)
+        status = _silence(namespace)
+    return int(status)
+
+
+def _silence(namespace: argparse.Namespace) -> ExitStatus:
+    """Send what is still to be printed, also at exit, to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitStatus.DONE if namespace.best_effort else ExitStatus.SYSTEM
+
+
+def _open_standard_streams() -> None:
+    """Fill closed descriptors 0 to 2: no file of the tree may become our standard output."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor < 3:
+        descriptor = os.dup(descriptor)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for good
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - for good
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C: stop the workers, leave a valid tree."""
+    raise KeyboardInterrupt(signal.Signals(number).name)

@@ -1,0 +1,64 @@
+"""The verb ``rebuild``."""
+
+import argparse
+import json
+import os
+import sys
+
+from pycache_sys.cli.render import Progress, print_report
+from pycache_sys.core.model import Invalidation
+from pycache_sys.core.report import ExitStatus, Report
+from pycache_sys.rebuild import BEST_EFFORT_SECONDS, Request, rebuild
+from pycache_sys.system.tree import SYSTEM_TREE
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Run the verb and return its exit status."""
+    request = _request(namespace)
+    report = Report(tree=request.tree, dry_run=request.dry_run)
+    interrupted = False
+    quiet = namespace.quiet or namespace.json
+    with Progress(quiet=quiet, list_plan=request.dry_run and not quiet) as progress:
+        try:
+            rebuild(request, report, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+    if namespace.json:
+        json.dump(report.as_json(), sys.stdout, indent=2)
+        print()
+    else:
+        print_report(report, quiet=namespace.quiet, verbose=namespace.verbose)
+    if interrupted:
+        print(
+            f"pycache-sys: interrupted with {report.remaining} sources to go; the tree is valid, "
+            "and the next run goes on from here",
+            file=sys.stderr,
+        )
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.DONE if namespace.best_effort else report.exit_status
+
+
+def _request(namespace: argparse.Namespace) -> Request:
+    paths = [text for text in namespace.python if "/" in text]
+    specifiers = []
+    for text in namespace.python:
+        if "/" not in text:
+            from pycache_sys.core.specifiers import parse_specifier  # noqa: PLC0415 - loads packaging
+
+            specifiers.append(parse_specifier(text).admits)
+    wait = BEST_EFFORT_SECONDS if namespace.best_effort else None
+    options = {} if namespace.jobs is None else {"jobs": namespace.jobs}
+    return Request(
+        tree=os.path.abspath(namespace.tree) if namespace.tree else SYSTEM_TREE,
+        paths=namespace.paths,
+        packages=namespace.package,
+        python_paths=paths,
+        python_specifiers=specifiers,
+        levels=namespace.optimize,
+        invalidation=Invalidation(namespace.invalidation),
+        force=namespace.force,
+        prune=namespace.prune,
+        dry_run=namespace.dry_run,
+        wait_seconds=0.0 if namespace.no_wait else wait,
+        **options,
+    )

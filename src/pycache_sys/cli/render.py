@@ -1,0 +1,201 @@
+"""What a person sees: a progress bar on a terminal, and a short report."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from pycache_sys.core.model import Outcome, Reason
+from pycache_sys.core.plan import Plan
+from pycache_sys.core.report import Report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+_LISTED = 20
+_WORDS = {
+    Reason.SYNTAX: "syntax error",
+    Reason.TOO_COMPLEX: "too complex for the compiler",
+    Reason.MEMORY_LIMIT: "memory limit",
+    Reason.TIME_LIMIT: "time limit",
+    Reason.CRASH: "compiler crashed",
+    Reason.CHANGED: "changed meanwhile",
+    Reason.WRITE: "not written",
+    Reason.WORKER: "worker failed",
+    Reason.MISSING: "does not exist",
+    Reason.VANISHED: "vanished meanwhile",
+    Reason.UNREADABLE: "unreadable",
+    Reason.NOT_REGULAR: "not a regular file",
+    Reason.DANGLING_LINK: "dangling link",
+    Reason.LINK_LOOP: "link loop",
+    Reason.NAME_TOO_LONG: "name too long",
+    Reason.SHADOWED: "shadowed by the .py beside it",
+    Reason.WRONG_OWNER: "not owned by root",
+    Reason.WRITABLE_BY_OTHERS: "writable by others",
+    Reason.NOT_READABLE_BY_ALL: "not readable by everybody",
+    Reason.EXCLUDED: "broken on purpose",
+    Reason.NOT_A_SOURCE: "not an importable source",
+    Reason.NO_ANSWER: "no answer",
+    Reason.OUTSIDE_ROOTS: "link to a package elsewhere",
+    Reason.BROKEN: "broken",
+    Reason.TOO_OLD: "too old",
+    Reason.NO_CACHE_TAG: "no cache tag",
+    Reason.CONFLICT: "conflict",
+    Reason.OUT_OF_REACH: "out of reach",
+    Reason.FOREIGN: "not ours",
+    Reason.NO_INTERPRETER: "interpreter not installed",
+}
+
+
+class Progress:
+    """Watches a run: a bar on a terminal, the plan in a dry run, and silence in a pipe."""
+
+    def __init__(self, *, quiet: bool, list_plan: bool) -> None:
+        self._wants_bar = not quiet and not list_plan and sys.stderr.isatty()
+        self._list_plan = list_plan
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def waiting(self, message: str) -> None:
+        """Say that another run is at work."""
+        print(f"pycache-sys: {message}", file=sys.stderr)
+
+    def planned(self, plan: Plan, interpreter: str) -> None:
+        """Show a plan, or start the bar for it."""
+        if self._list_plan:
+            for job in sorted(plan.jobs):
+                print(f"compile {plan.order.directory} {printable(job.source)}")
+            for path in sorted(plan.removals):
+                print(f"remove  {printable(f'{plan.order.tree}/{path}')}")
+        elif plan.jobs and self._wants_bar:
+            self._show(plan, interpreter)
+
+    def advanced(self) -> None:
+        """Move the bar."""
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task)
+
+    def _show(self, plan: Plan, interpreter: str) -> None:
+        if self._bar is None:
+            try:
+                from rich.console import Console  # noqa: PLC0415 - only where a terminal is shown something
+                from rich.progress import (  # noqa: PLC0415 - as above
+                    BarColumn,
+                    MofNCompleteColumn,
+                    TextColumn,
+                    TimeRemainingColumn,
+                )
+                from rich.progress import Progress as RichProgress  # noqa: PLC0415 - as above
+            except ImportError:
+                print(f"{interpreter}: compiling {len(plan.jobs)} sources", file=sys.stderr)
+                return
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+        self._task = self._bar.add_task(f"compiling for {interpreter}", total=len(plan.jobs))
+
+
+def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
+    """Print failures and what was left out on stderr, the result on stdout."""
+    complain = _complainer()
+    for note in report.interpreters:
+        if note.refusal and (verbose or note.named or not quiet):
+            reason, detail = note.refusal
+            complain(f"{printable(note.path)}: skipped, {_WORDS[reason]}: {printable(detail)}")
+    if not report.interpreters:
+        complain(
+            "no Python interpreter found in /usr/bin and /usr/local/bin; "
+            "name one with --python PATH"
+        )
+    _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
+    if report.stopped:
+        complain(
+            f"stopped: {report.stopped}; {report.remaining} sources were not reached. "
+            "Free some space or make the tree writable, then run again"
+        )
+    if verbose:
+        _print_outcomes(report.skips, complain, limit=None)
+        _print_outcomes(report.left, complain, limit=None)
+    if not quiet:
+        print(summary(report))
+
+
+def summary(report: Report) -> str:
+    """Say in a few lines what was done."""
+    used = [
+        note.interpreter for note in report.interpreters if note.interpreter and not note.refusal
+    ]
+    folders = (
+        ", ".join(dict.fromkeys(interpreter.directory for interpreter in used)) or "no interpreter"
+    )
+    compiled, removed = ("compiled", "removed")
+    if report.dry_run:
+        compiled, removed = ("to compile", "to remove")
+    counts = (
+        f"{compiled} {report.compiled}, fresh {report.fresh}, "
+        f"{removed} {report.removed}, failed {len(report.failures)}, "
+        f"skipped {len(report.skips)}  ({report.seconds:.1f} s)"
+    )
+    lines = [f"{printable(report.tree)}: {folders}", f"  {counts}"]
+    if report.skips:
+        lines.append(f"  skipped: {_tally(report.skips)} (-v names them)")
+    if report.left:
+        lines.append(f"  left alone in the tree: {_tally(report.left)} (-v names them)")
+    if report.compiled and not report.dry_run:
+        lines.append(f"  workers ran as {_workers(report)}")
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act upon, and what it could not show."""
+    safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
+
+
+def _workers(report: Report) -> str:
+    if report.workers == "account":
+        return report.workers_detail
+    return f"uid {os.geteuid()}: {report.workers_detail}"
+
+
+def _tally(outcomes: Iterable[Outcome]) -> str:
+    counts = Counter(_WORDS[outcome.reason] for outcome in outcomes)
+    return ", ".join(f"{number} {words}" for words, number in counts.most_common())
+
+
+def _print_outcomes(
+    outcomes: list[Outcome], complain: Callable[[str], None], *, limit: int | None
+) -> None:
+    for outcome in sorted(outcomes)[:limit]:
+        complain(
+            f"{printable(outcome.source)}: {_WORDS[outcome.reason]}: {printable(outcome.detail)}"
+        )
+    if limit is not None and len(outcomes) > limit:
+        complain(f"and {len(outcomes) - limit} more (-v names them)")
+
+
+def _complainer() -> Callable[[str], None]:
+    return lambda text: print(f"pycache-sys: {text}", file=sys.stderr)

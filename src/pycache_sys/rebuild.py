@@ -1,0 +1,250 @@
+"""The use case ``rebuild``: bring the tree up to date with the sources."""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pycache_sys import packagers
+from pycache_sys.apply import Writer, remove_entries, resolve_doubts
+from pycache_sys.core.errors import TreeError
+from pycache_sys.core.model import Invalidation, Outcome, Reason
+from pycache_sys.core.plan import Order, Plan
+from pycache_sys.core.report import Report
+from pycache_sys.core.select import folder_of, is_below, tag_of
+from pycache_sys.discover import (
+    Admits,
+    Target,
+    make_targets,
+    name_paths,
+    name_sources,
+    select_interpreters,
+)
+from pycache_sys.survey import survey, survey_orphan
+from pycache_sys.system import lock
+from pycache_sys.system.access import Access
+from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.privileges import ACCOUNT, Account, worker_account
+from pycache_sys.system.tree import SYSTEM_TREE, Tree
+from pycache_sys.system.trust import CallerTrust, RootTrust
+from pycache_sys.system.workers import Limits, Pool, WorkersError
+
+BEST_EFFORT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks for. ``tree`` is absolute; no paths and packages: everything."""
+
+    tree: str = SYSTEM_TREE
+    paths: Sequence[str] = ()
+    packages: Sequence[str] = ()
+    python_paths: Sequence[str] = ()
+    python_specifiers: Sequence[Admits] = ()
+    levels: tuple[int, ...] = (0,)
+    invalidation: Invalidation = Invalidation.AUTO
+    force: bool = False
+    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    prune: bool | None = None
+    dry_run: bool = False
+    wait_seconds: float | None = None
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all that the interpreters have is meant."""
+        return not (self.paths or self.packages)
+
+
+class Observer(Protocol):
+    """Who watches a run."""
+
+    def waiting(self, message: str) -> None:
+        """Hear that another run holds the lock."""
+
+    def planned(self, plan: Plan, interpreter: str) -> None:
+        """Hear of a plan before it is applied."""
+
+    def advanced(self) -> None:
+        """Hear that one more source of the plan is done."""
+
+
+def rebuild(request: Request, report: Report, observer: Observer) -> None:
+    """Bring the tree up to date, and fill the report while it goes on.
+
+    What is wrong with a source, a root or an interpreter is an outcome in the report. Raises
+    PycacheSysError where nothing can be done at all. After KeyboardInterrupt the tree is valid,
+    no worker is left, and ``report.remaining`` counts what was not reached.
+    """
+    started = time.monotonic()
+    try:
+        with ExitStack() as stack:
+            _Run(request, report, observer, stack).run()
+    finally:
+        report.seconds = time.monotonic() - started
+
+
+class _Run:
+    """One run: its tree, held under lock, and what it may look at."""
+
+    def __init__(
+        self, request: Request, report: Report, observer: Observer, stack: ExitStack
+    ) -> None:
+        self._request = request
+        self._report = report
+        self._observer = observer
+        self._tree = _tree(request)
+        stack.callback(self._tree.close)
+        if not request.dry_run:
+            self._tree.create()
+            path = lock.lock_path(self._tree.path, is_system=self._tree.is_system)
+            stack.enter_context(
+                lock.held(path, seconds=request.wait_seconds, waiting=observer.waiting)
+            )
+            self._tree.tidy()
+        self._access = Access(
+            trust=RootTrust() if self._tree.is_system else CallerTrust(),
+            account=_account(self._tree, report),
+            mounts=Mounts(),
+            is_restricted=self._tree.is_system,
+        )
+
+    def run(self) -> None:
+        """Discover, then plan and apply for one target after the other."""
+        request, report = self._request, self._report
+        report.interpreters = select_interpreters(
+            request.python_paths, request.python_specifiers, self._access
+        )
+        targets = make_targets(report.interpreters)
+        if not request.is_whole:
+            self._narrow(targets)
+        for target in targets:
+            self._build(target)
+            if report.stopped:
+                return
+        self._prune_orphans()
+
+    def _narrow(self, targets: list[Target]) -> None:
+        """Put paths and packages in the place of the interpreters' own roots."""
+        for outcome in name_paths(targets, self._request.paths, self._access.mounts):
+            self._report.add(outcome)
+        for package in self._request.packages:
+            name_sources(targets, packagers.files_of(package))
+
+    def _build(self, target: Target) -> None:
+        """Plan one target, and do it or only say it."""
+        request, report = self._request, self._report
+        order = self._order(target)
+        plan = survey(
+            target,
+            self._tree,
+            self._access,
+            order,
+            prune=request.is_whole if request.prune is None else request.prune,
+            everything=request.is_whole,
+            divide=request.jobs > 1,
+        )
+        try:
+            if plan.doubts:
+                resolve_doubts(plan, self._pool(target))
+            self._take_over(plan, target.interpreter.path)
+            if plan.jobs and not request.dry_run:
+                pool = self._pool(target)
+                writer = Writer(plan, pool, self._tree, self._access.trust, report)
+                writer.run(self._observer.advanced)
+        except WorkersError as error:
+            report.add(Outcome(target.interpreter.path, Reason.WORKER, str(error)))
+
+    def _take_over(self, plan: Plan, label: str) -> None:
+        """Report what a plan found, and do its removals."""
+        request, report = self._request, self._report
+        self._observer.planned(plan, label)
+        for skip in plan.skips:
+            report.add(skip)
+        report.left += plan.left
+        report.fresh += plan.fresh
+        if request.dry_run:
+            report.compiled += len(plan.jobs)
+            report.removed += len(plan.removals)
+        else:
+            remove_entries(plan, self._tree, report)
+
+    def _order(self, target: Target) -> Order:
+        request = self._request
+        invalidation = request.invalidation
+        if invalidation is Invalidation.AUTO and os.environ.get("SOURCE_DATE_EPOCH"):
+            invalidation = Invalidation.CHECKED_HASH
+        return Order(
+            tree=self._tree.path,
+            directory=target.interpreter.directory,
+            cache_tag=target.interpreter.cache_tag,
+            magic=target.interpreter.magic,
+            levels=request.levels,
+            invalidation=invalidation,
+            # when a package manager names files, their stamps say nothing
+            force=request.force or bool(request.packages),
+            owner=self._tree.owner,
+            world_readable=self._tree.is_system,
+            granularity=self._tree.granularity(),
+        )
+
+    def _pool(self, target: Target) -> Pool:
+        return Pool(
+            target.interpreter,
+            size=self._request.jobs,
+            account=self._access.account,
+            limits=self._request.limits,
+        )
+
+    def _prune_orphans(self) -> None:
+        """Prune the folders of interpreters that are neither used now nor merely broken."""
+        request, notes = self._request, self._report.interpreters
+        if not request.is_whole or request.prune is False:
+            return
+        if request.python_paths or request.python_specifiers:
+            return
+        present = {folder_of(os.path.basename(note.path)) for note in notes}
+        present |= {note.interpreter.directory for note in notes if note.interpreter}
+        for folder in self._tree.read_directory("").subdirectories:
+            tag = tag_of(folder)
+            is_present = folder in present or (folder.startswith("pypy") and "pypy3" in present)
+            if tag is not None and not is_present:
+                order = Order(tree=self._tree.path, directory=folder, cache_tag=tag, magic=b"")
+                self._take_over(survey_orphan(self._tree, order), folder)
+
+
+def _tree(request: Request) -> Tree:
+    """Decide whose tree it is: the system's has rules of its own, and is root's."""
+    wanted, system = os.path.realpath(request.tree), os.path.realpath(SYSTEM_TREE)
+    if wanted != system:
+        if is_below(wanted, system):
+            raise TreeError(
+                f"{request.tree} is a part of the system tree, not a tree",
+                hint=f"leave out --tree to build {SYSTEM_TREE}, or choose a directory elsewhere",
+            )
+        return Tree(wanted, is_system=False)
+    if os.geteuid() != 0 and not request.dry_run:
+        raise TreeError(
+            f"only root writes {SYSTEM_TREE}",
+            hint="run it as root, or build a tree of your own with --tree DIR",
+        )
+    return Tree(SYSTEM_TREE, is_system=True)
+
+
+def _account(tree: Tree, report: Report) -> Account | None:
+    """Choose whom workers run as, and say so in the report."""
+    if not tree.is_system:
+        report.workers_detail = "the tree is your own"
+        return None
+    if os.geteuid() != 0:
+        report.workers_detail = "the caller is not root"
+        return None
+    account = worker_account()
+    if account is None:
+        report.workers_detail = f"there is no account {ACCOUNT}"
+        return None
+    report.workers = "account"
+    report.workers_detail = f"{ACCOUNT} (uid {account.uid})"
+    return account

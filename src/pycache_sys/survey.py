@@ -1,0 +1,178 @@
+"""Survey: look at the sources and at the tree, and make the plan."""
+
+from collections.abc import Sequence
+
+from pycache_sys.core.model import REVOKING, Outcome, Reason, SourceDirectory, TreeDirectory
+from pycache_sys.core.plan import Order, Plan, add_directory, source_of
+from pycache_sys.core.select import broken_test_data, is_below
+from pycache_sys.discover import Target
+from pycache_sys.system.access import Access
+from pycache_sys.system.forks import fork
+from pycache_sys.system.sources import Walk, is_gone, named_files
+from pycache_sys.system.tree import Tree
+from pycache_sys_runtime import layout
+
+_WIDTH_WORTH_DIVIDING = 32
+
+Seen = tuple[Plan, dict[str, tuple[str, ...]]]
+
+
+def survey(
+    target: Target,
+    tree: Tree,
+    access: Access,
+    order: Order,
+    *,
+    prune: bool,
+    everything: bool,
+    divide: bool,
+) -> Plan:
+    """Plan one folder of the tree.
+
+    With ``prune`` the entries below the roots whose source is gone are planned to go; with
+    ``everything`` also those that stand elsewhere in the folder are looked at: what was once
+    built on request is kept true until its source is gone. With ``divide`` a second process takes
+    half of the directories.
+    """
+
+    def excluded(directory: str) -> tuple[str, ...]:
+        return broken_test_data(directory, target.interpreter.library)
+
+    part = _Part(tree, access, order, prune=prune)
+    silent = access.mounts.silent(target.roots, inside=True)
+    part.skip_silent(target.roots, silent)
+    roots = [r for r in target.roots if not access.mounts.silent([r]) and not is_gone(r)]
+    walk = Walk(roots, access.trust, excluded, target.apart | silent)
+    part.follow(walk, until=_WIDTH_WORTH_DIVIDING if divide else None)
+    if walk.width:
+        other = _Part(tree, access, order, prune=prune)
+        half = walk.divide()
+        tree.close()  # a directory that both have open has one position for both
+        result = fork(lambda: other.follow(half))
+        part.follow(walk)
+        part.merge(result() or other.follow(half))
+    for directory, names in target.listed.items():
+        part.add_listed(directory, names)
+    if prune:
+        part.follow_tree(["/"] if everything else list(target.roots))
+    return part.plan
+
+
+def survey_orphan(tree: Tree, order: Order) -> Plan:
+    """Plan a folder whose interpreter is not installed: what has no source either may go."""
+    plan = Plan(order=order)
+    kept = 0
+    pending = [order.directory]
+    while pending:
+        relative = pending.pop()
+        found = tree.read_directory(relative)
+        pending += [f"{relative}/{name}" for name in found.subdirectories]
+        if not found.entries:
+            plan.hollow.append(relative)
+        directory = relative[len(order.directory) :]
+        is_ours = layout.cache_directory(directory, order.directory) is not None
+        for name in found.entries:
+            source = source_of(name, order)
+            if is_ours and source is not None and is_gone(f"{directory}/{source}"):
+                plan.removals.append(f"{relative}/{name}")
+            else:
+                kept += 1
+    if kept:
+        detail = f"{kept} files for an interpreter that is not installed: left alone"
+        plan.left.append(Outcome(order.prefix, Reason.NO_INTERPRETER, detail))
+    return plan
+
+
+class _Part:
+    """What one process has seen, and its share of the plan."""
+
+    def __init__(self, tree: Tree, access: Access, order: Order, *, prune: bool) -> None:
+        self.plan = Plan(order=order)
+        self.seen: dict[str, tuple[str, ...]] = {}
+        """By source directory: what subdirectories the tree's directory for it has."""
+        self._tree = tree
+        self._trust = access.trust
+        self._mounts = access.mounts
+        self._prune = prune
+
+    def skip_silent(self, roots: Sequence[str], silent: frozenset[str]) -> None:
+        """Report the mounts that do not answer: as the roots that lie there, or as themselves."""
+        for point in silent:
+            for place in [root for root in roots if is_below(root, point)] or [point]:
+                refusal = self._mounts.refusal(place)
+                if refusal is not None:
+                    self.plan.skips.append(Outcome(place, *refusal))
+
+    def follow(self, walk: Walk, *, until: int | None = None) -> Seen:
+        """Plan each directory of a walk, at most until it is so many directories wide."""
+        for sources in walk:
+            if sources.path not in self.seen:
+                self.plan.skips.extend(sources.skips)
+                found = self._read(sources.path)
+                add_directory(self.plan, sources, found, prune=self._prune)
+                if sources.refusal is not None and sources.refusal.reason in REVOKING:
+                    self._revoke(sources.path)
+            if until is not None and walk.width >= until:
+                break
+        return self.plan, self.seen
+
+    def merge(self, other: Seen) -> None:
+        """Add what another process has seen."""
+        self.plan.merge(other[0])
+        self.seen |= other[1]
+
+    def add_listed(self, directory: str, names: list[str]) -> None:
+        """Plan files that were named one by one."""
+        walked = directory in self.seen  # a root that was named too: its sources are planned
+        names = [name for name in dict.fromkeys(names) if not (walked and name.endswith(".py"))]
+        named = named_files(directory, names, self._trust)
+        self.plan.skips.extend(named.skips)
+        add_directory(self.plan, named, self._read(directory), prune=False)
+
+    def follow_tree(self, starts: list[str]) -> None:
+        """Plan the directories of the tree that no source led to."""
+        pending = [start.strip("/") for start in starts]
+        while pending:
+            inner = pending.pop()
+            directory = f"/{inner}"
+            children = self.seen.get(directory)
+            if children is None and not self._mounts.silent([directory]):
+                children = self._add_rest(directory)
+            pending += [f"{inner}/{name}".lstrip("/") for name in children or ()]
+
+    def _add_rest(self, directory: str) -> tuple[str, ...]:
+        """Plan the entries of one directory by looking for each one's source."""
+        order = self.plan.order
+        found = self._tree.read_directory(f"{order.directory}{directory}".rstrip("/"))
+        if found.entries:
+            named = {source_of(name, order) for name in found.entries}
+            names = sorted(name for name in named if name is not None)
+            sources = named_files(directory.rstrip("/"), names, self._trust)
+            self.plan.skips.extend(s for s in sources.skips if s.reason is not Reason.VANISHED)
+            add_directory(self.plan, sources, found, prune=True)
+        else:
+            self.plan.hollow.append(f"{order.directory}{directory}".rstrip("/"))
+        return found.subdirectories
+
+    def _revoke(self, directory: str) -> None:
+        """Take out what the tree has from below a directory that may not feed it any more."""
+        pending = [f"{directory}/{name}" for name in self.seen[directory]]
+        while pending:
+            inner = pending.pop()
+            found = self._read(inner)
+            pending += [f"{inner}/{name}" for name in found.subdirectories]
+            refusal = self._trust.directory(directory)
+            add_directory(
+                self.plan, SourceDirectory(path=inner, refusal=refusal), found, prune=False
+            )
+
+    def _read(self, directory: str) -> TreeDirectory:
+        """Read the tree's directory for a source directory, unless its parent shows it absent."""
+        parent, _, name = directory.rpartition("/")
+        siblings = self.seen.get(parent)
+        below = layout.cache_directory(directory, self.plan.order.directory)
+        found = TreeDirectory()
+        if below is not None and (siblings is None or name in siblings):
+            found = self._tree.read_directory(below)
+        self.seen[directory] = found.subdirectories
+        return found

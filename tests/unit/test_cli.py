@@ -1,0 +1,78 @@
+"""The parser, and what errors become."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pycache_sys import __version__
+from pycache_sys.cli import main
+from pycache_sys.cli.arguments import build_parser
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Put the signal handlers back that ``main`` sets."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"), [("0", (0,)), ("2,0", (0, 2)), ("0,1,2", (0, 1, 2)), ("1,1", (1,))]
+)
+def test_levels_are_sorted_and_once(text: str, levels: tuple[int, ...]) -> None:
+    assert build_parser().parse_args(["rebuild", "--optimize", text]).optimize == levels
+
+
+def test_defaults_are_the_whole_system() -> None:
+    namespace = build_parser().parse_args(["rebuild"])
+    assert (namespace.paths, namespace.package, namespace.python) == ([], [], [])
+    assert (namespace.tree, namespace.prune, namespace.optimize) == (None, None, (0,))
+
+
+@pytest.mark.parametrize(("option", "expected"), [("--prune", True), ("--no-prune", False)])
+def test_prune_is_said_either_way(option: str, expected: bool) -> None:
+    assert build_parser().parse_args(["rebuild", option]).prune is expected
+
+
+def test_jobs_have_a_ceiling() -> None:
+    assert build_parser().parse_args(["rebuild", "-j", "999999"]).jobs == 4 * (os.cpu_count() or 1)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"pycache-sys {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-verb"], ["rebuild", "--optimize", "9"]])
+def test_a_usage_error_is_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_an_expected_error_has_its_hint_below(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rebuild", "--python", "three", "--tree", "/nothing"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("pycache-sys: --python 'three'")
+    assert second.startswith("  ")
+    assert "3.12" in second
+    assert main(["rebuild", "--python", "three", "--tree", "/nothing", "--best-effort"]) == 0
+
+
+def test_help_names_every_option_that_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["rebuild", "--help"])
+    said = capsys.readouterr().out
+    for option in ("--package", "--python", "--optimize", "--invalidation", "--force", "--jobs",
+                   "--prune", "--no-prune", "--tree", "--dry-run", "--best-effort", "--json",
+                   "--quiet", "--verbose", "--no-wait"):  # fmt: skip
+        assert option in said
