@@ -1,0 +1,1 @@
+"""Tests that run the builder with real interpreters."""
