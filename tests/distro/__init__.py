@@ -1,0 +1,1 @@
+"""The builder, proven as root in real Debian chroots."""
