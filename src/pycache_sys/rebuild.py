@@ -224,7 +224,7 @@ def _tree(request: Request) -> Tree:
                 f"{request.tree} is a part of the system tree, not a tree",
                 hint=f"leave out --tree to build {SYSTEM_TREE}, or choose a directory elsewhere",
             )
-        return Tree(wanted, is_system=False)
+        return Tree(request.tree, is_system=False)
     if os.geteuid() != 0 and not request.dry_run:
         raise TreeError(
             f"only root writes {SYSTEM_TREE}",

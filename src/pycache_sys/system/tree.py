@@ -85,9 +85,12 @@ class Tree:
             if self.is_system:
                 self._check_way()
             if os.path.islink(self.path):
+                target = os.path.realpath(self.path)
                 raise TreeError(
                     f"{self.path} is a symbolic link",
-                    hint="make it a directory; to keep the tree elsewhere, mount that place here",
+                    hint=f"mount {target} here instead, to keep the tree there"
+                    if self.is_system
+                    else f"name the directory that it leads to: --tree {target}",
                 )
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             with suppress(FileExistsError):
