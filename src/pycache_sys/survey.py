@@ -1,5 +1,6 @@
 """Survey: look at the sources and at the tree, and make the plan."""
 
+import os
 from collections.abc import Sequence
 
 from pycache_sys.core.model import REVOKING, Outcome, Reason, SourceDirectory, TreeDirectory
@@ -12,7 +13,8 @@ from pycache_sys.system.sources import Walk, is_gone, named_files
 from pycache_sys.system.tree import Tree
 from pycache_sys_runtime import layout
 
-_WIDTH_WORTH_DIVIDING = 32
+_WIDTH_WORTH_DIVIDING = 64
+_PARTS = 32
 
 Seen = tuple[Plan, dict[str, tuple[str, ...]]]
 
@@ -32,7 +34,7 @@ def survey(
     With ``prune`` the entries below the roots whose source is gone are planned to go; with
     ``everything`` also those that stand elsewhere in the folder are looked at: what was once
     built on request is kept true until its source is gone. With ``divide`` a second process takes
-    half of the directories.
+    a part of the directories.
     """
 
     def excluded(directory: str) -> tuple[str, ...]:
@@ -45,17 +47,42 @@ def survey(
     walk = Walk(roots, access.trust, excluded, target.apart | silent)
     part.follow(walk, until=_WIDTH_WORTH_DIVIDING if divide else None)
     if walk.width:
+        tree.close()  # a directory that two processes have open has one position for both
         other = _Part(tree, access, order, prune=prune)
-        half = walk.divide()
-        tree.close()  # a directory that both have open has one position for both
-        result = fork(lambda: other.follow(half))
-        part.follow(walk)
-        part.merge(result() or other.follow(half))
+        other.seen.update(part.seen)
+        share(part, other, walk.divide(_PARTS))
     for directory, names in target.listed.items():
         part.add_listed(directory, names)
     if prune:
         part.follow_tree(["/"] if everything else list(target.roots))
     return part.plan
+
+
+def share(part: "_Part", other: "_Part", walks: Sequence[Walk]) -> None:
+    """Follow walks in two processes, each taking the next one when it is done with one.
+
+    A pipe holds the numbers of the walks that nobody has taken.
+    """
+    taking, giving = os.pipe()
+    os.write(giving, bytes(range(len(walks))))
+    os.close(giving)
+
+    def work(worker: _Part) -> tuple[Seen, bytes]:
+        taken = b""
+        while number := os.read(taking, 1):
+            worker.follow(walks[number[0]])
+            taken += number
+        return (worker.plan, worker.seen), taken
+
+    result = fork(lambda: work(other))
+    _, taken = work(part)
+    os.close(taking)
+    answer = result()
+    if answer is not None:
+        part.merge(answer[0])
+        return
+    for number in set(range(len(walks))).difference(taken):  # the other process failed
+        part.follow(walks[number])
 
 
 def survey_orphan(tree: Tree, order: Order) -> Plan:
@@ -103,7 +130,7 @@ class _Part:
                 if refusal is not None:
                     self.plan.skips.append(Outcome(place, *refusal))
 
-    def follow(self, walk: Walk, *, until: int | None = None) -> Seen:
+    def follow(self, walk: Walk, *, until: int | None = None) -> None:
         """Plan each directory of a walk, at most until it is so many directories wide."""
         for sources in walk:
             if sources.path not in self.seen:
@@ -114,7 +141,6 @@ class _Part:
                     self._revoke(sources.path)
             if until is not None and walk.width >= until:
                 break
-        return self.plan, self.seen
 
     def merge(self, other: Seen) -> None:
         """Add what another process has seen."""

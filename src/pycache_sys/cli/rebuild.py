@@ -1,7 +1,6 @@
 """The verb ``rebuild``."""
 
 import argparse
-import json
 import os
 import sys
 
@@ -24,6 +23,8 @@ def run(namespace: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupted = True
     if namespace.json:
+        import json  # noqa: PLC0415 - a run that has nothing to do is quick because of such
+
         json.dump(report.as_json(), sys.stdout, indent=2)
         print()
     else:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pycache_sys.core.model import Outcome, Reason, Refusal, SourceDirectory
@@ -30,12 +31,12 @@ class Walk:
         self._trust = trust
         self._excluded = excluded
         self._apart = apart
-        self._pending = [(root, root, False) for root in roots]
+        self._pending = deque((root, root, False) for root in roots)
 
     def __iter__(self) -> Iterator[SourceDirectory]:
-        """Yield each directory before those that are in it."""
+        """Yield the directories near the roots first: a division then is nearly even."""
         while self._pending:
-            path, root, linked = self._pending.pop()
+            path, root, linked = self._pending.popleft()
             if path in self._apart:
                 continue
             refusal = self._trust.directory(path)
@@ -44,7 +45,7 @@ class Walk:
                 continue
             collected = _Collector(path, root, self._trust, self._excluded, linked)
             directory = collected.read()
-            self._pending += [(found, root, via) for found, via in collected.subdirectories]
+            self._pending.extend((found, root, via) for found, via in collected.subdirectories)
             yield directory
 
     @property
@@ -52,12 +53,16 @@ class Walk:
         """Count the directories that are known and not walked yet."""
         return len(self._pending)
 
-    def divide(self) -> "Walk":
-        """Give away every other directory that is not walked yet."""
-        other = Walk((), self._trust, self._excluded, self._apart)
-        other._pending = self._pending[1::2]
-        self._pending = self._pending[::2]
-        return other
+    def divide(self, parts: int) -> "list[Walk]":
+        """Divide what is not walked yet into walks of their own."""
+        pending = list(self._pending)
+        walks = []
+        for part in range(parts):
+            walk = Walk((), self._trust, self._excluded, self._apart)
+            walk._pending.extend(pending[part::parts])
+            walks.append(walk)
+        self._pending.clear()
+        return walks
 
 
 def named_files(directory: str, names: Sequence[str], trust: Trust) -> SourceDirectory:

@@ -202,9 +202,9 @@ class Tree:
         else:
             descriptor = os.open(self.path, _DIRECTORY)
         try:
-            self._check(descriptor, relative)
+            status = self._check(descriptor, relative)
             if relative and self._is_created and not self.is_system:
-                self._keep_private(descriptor, relative)
+                self._keep_private(descriptor, relative, stat.S_IMODE(status.st_mode))
         except BaseException:
             os.close(descriptor)
             raise
@@ -224,17 +224,16 @@ class Tree:
         os.fchmod(descriptor, 0o755)
         return descriptor
 
-    def _keep_private(self, descriptor: int, relative: str) -> None:
+    def _keep_private(self, descriptor: int, relative: str, mode: int) -> None:
         """Give a directory no more permissions than its source directory has."""
         try:
             source = os.stat(f"/{relative.partition('/')[2]}").st_mode
         except OSError:
             return  # its source is gone
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         if mode & 0o055 & ~source:
             os.fchmod(descriptor, mode & (source | 0o700))
 
-    def _check(self, descriptor: int, relative: str) -> None:
+    def _check(self, descriptor: int, relative: str) -> os.stat_result:
         """Refuse a directory that somebody else owns or may write."""
         status = os.fstat(descriptor)
         path = f"{self.path}/{relative}".rstrip("/")
@@ -248,6 +247,7 @@ class Tree:
                 f"{path} is writable by others (mode {stat.S_IMODE(status.st_mode):04o})",
                 hint=f"whoever may write it could change the bytecode; chmod go-w {path}",
             )
+        return status
 
     def _check_way(self) -> None:
         refusal = RootTrust().directory(os.path.dirname(self.path))
