@@ -44,13 +44,14 @@ def test_all_sources_are_found_and_nothing_else(root: Path) -> None:
     assert found(root) == (ALL, {})
 
 
-def test_two_halves_of_a_walk_are_the_whole(root: Path) -> None:
+@pytest.mark.parametrize("number", [1, 2, 8])
+def test_the_parts_of_a_walk_are_the_whole(root: Path, number: int) -> None:
     walk = Walk([str(root), str(root / "p"), str(root / "d.py")], TRUST, lambda _: ())
-    other = walk.divide()
-    assert walk.width + other.width == 3
-    paths = [directory.path for half in (walk, other) for directory in half]
+    parts = walk.divide(number)
+    assert [part.width for part in parts].count(0) == max(0, number - 3)
+    assert walk.width == 0
+    paths = [directory.path for part in parts for directory in part]
     assert set(paths) == {str(root / name) for name in ("", "p", "p/q", "d.py")}
-    assert walk.width == other.width == 0
 
 
 def test_a_link_to_a_package_inside_the_root_is_an_alias(root: Path) -> None:
