@@ -36,7 +36,7 @@ _WORDS = {
     Reason.WRONG_OWNER: "not owned by root",
     Reason.WRITABLE_BY_OTHERS: "writable by others",
     Reason.NOT_READABLE_BY_ALL: "not readable by everybody",
-    Reason.EXCLUDED: "broken on purpose",
+    Reason.EXCLUDED: "not meant to compile",
     Reason.NOT_A_SOURCE: "not an importable source",
     Reason.NO_ANSWER: "no answer",
     Reason.OUTSIDE_ROOTS: "link to a package elsewhere",
