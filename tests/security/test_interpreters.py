@@ -191,6 +191,8 @@ LIES: dict[str, dict[str, object]] = {
     "library-relative": {"library": ["opt/victim"]},
     "library-dots": {"library": ["/usr/../srv/victim"]},
     "library-elsewhere": {"library": ["/srv/victim"]},
+    "library-nowhere": {"library": ["/usr/lib/nowhere"]},
+    "library-of-another": {"library": ["/usr/lib/python3"]},
     "library-of-a-user": {"library": ["/home/mallory/library"]},
     "binary-relative": {"binary": "python3"},
     "binary-missing": {"binary": None},

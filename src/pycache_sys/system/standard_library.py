@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 from pycache_sys.core.model import Interpreter, Reason, Refusal
-from pycache_sys.system.trust import Trust
+from pycache_sys.system.trust import Trust, refusal_of
 
 _LANDMARK = "os.py"
 _LOADED_AT_START = ("", "collections", "encodings", "importlib", "lib-dynload")
@@ -35,13 +35,13 @@ def judge_library(interpreter: Interpreter, trust: Trust) -> Refusal | None:
     """Judge the library that an interpreter claims, and whether it is the one it would load."""
     claimed = interpreter.library[0]
     found = next(_candidates(interpreter), "")
-    if not found or not os.path.samefile(found, claimed):
+    if not found or os.path.realpath(found) != os.path.realpath(claimed):
         return Refusal(
             Reason.BROKEN,
             f"it says that its library is {claimed}, but its program has {found or 'none'}",
         )
     for part in _LOADED_AT_START:
-        for directory in (f"{claimed}/{part}".rstrip("/"), f"{claimed}/{part}/__pycache__"):
+        for directory in (f"{claimed}/{part}", f"{claimed}/{part}/__pycache__"):
             refusal = _judge_files_in(os.path.normpath(directory), trust)
             if refusal is not None:
                 return refusal
@@ -90,16 +90,23 @@ def _judge_files_in(directory: str, trust: Trust) -> Refusal | None:
     refusal = trust.directory(directory)
     if refusal is not None:
         return refusal
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name.endswith((".py", ".pyc", ".so")):
-                refusal = _judge_file(entry.path, trust)
-                if refusal is not None:
-                    return refusal
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        return refusal_of(error)
+    for name in names:
+        if name.endswith((".py", ".pyc", ".so")):
+            refusal = _judge_file(f"{directory}/{name}", trust)
+            if refusal is not None:
+                return refusal
     return None
 
 
 def _judge_file(path: str, trust: Trust) -> Refusal | None:
     if os.path.islink(path):
         return trust.link(path)
-    return trust.file(path, os.lstat(path))
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        return refusal_of(error)
+    return trust.file(path, status)
