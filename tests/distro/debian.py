@@ -104,6 +104,7 @@ PACKAGES = (
     "python3-twisted",
     "python3-werkzeug",
     "python3-yaml",
+    "rpm",
 )
 
 REINSTALLED = "python3-requests"

@@ -4,6 +4,7 @@ from distro.chroots import NOBODY, Chroot
 from distro.debian import CHOSEN, DIST_PACKAGES, Suite
 from distro.debs import listed_sources
 from distro.product import TREE, Rebuilt, rebuild, rebuild_all
+from distro.rpms import install_rpm
 from distro.snapshots import differences, files, snapshot
 
 OWN_TREE = "/srv/nobody/tree"
@@ -28,6 +29,15 @@ def test_a_package_is_compiled_again_though_it_is_fresh(suite: Suite, chroot: Ch
     run = rebuild_all(chroot, "-p", CHOSEN)
     expected = len(listed_sources(chroot, CHOSEN)) * len(suite.interpreters)
     assert run.compiled == expected
+
+
+def test_a_package_of_rpm_means_its_sources(suite: Suite, bare_chroot: Chroot) -> None:
+    install_rpm(bare_chroot)
+    run = rebuild_all(bare_chroot, "-p", "pycache-sample-rpm")
+    expected = [f"{DIST_PACKAGES}/pycache_rpm/{name}.py" for name in ("__init__", "other")]
+    for interpreter in suite.interpreters:
+        assert sources_in(bare_chroot, interpreter.directory) == expected
+    assert run.compiled == len(expected) * len(suite.interpreters)
 
 
 def test_an_unknown_package_is_named_in_the_error(chroot: Chroot) -> None:
