@@ -88,6 +88,7 @@ def test_a_missing_part_is_refused_unless_it_says_nothing(missing: set[str]) -> 
         ({"version": ["../../etc", 11, 2]}, Reason.BROKEN),
         ({"version": [3, True, 0]}, Reason.BROKEN),
         ({"cache_tag": None}, Reason.NO_CACHE_TAG),
+        ({"cache_tag": "opt-1"}, Reason.BROKEN),
         ({"cache_tag": "a/b"}, Reason.BROKEN),
         ({"cache_tag": "é"}, Reason.BROKEN),
         ({"magic": "a70d0d0a0a"}, Reason.BROKEN),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _LISTED = 20
+_REFRESH_SECONDS = 0.1
 _WORDS = {
     Reason.SYNTAX: "syntax error",
     Reason.TOO_COMPLEX: "too complex for the compiler",
@@ -58,6 +60,7 @@ class Progress:
         self._list_plan = list_plan
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._shown = 0.0
 
     def __enter__(self) -> Self:
         """Start watching."""
@@ -91,6 +94,9 @@ class Progress:
         """Move the bar."""
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
+            if time.monotonic() - self._shown > _REFRESH_SECONDS:
+                self._shown = time.monotonic()
+                self._bar.refresh()
 
     def _show(self, plan: Plan, interpreter: str) -> None:
         if self._bar is None:
@@ -113,6 +119,7 @@ class Progress:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                auto_refresh=False,  # that is a thread, and workers are forked beside it
             )
             self._bar.start()
         self._task = self._bar.add_task(f"compiling for {interpreter}", total=len(plan.jobs))

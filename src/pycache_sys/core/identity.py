@@ -60,7 +60,8 @@ def _believe(
     magic = bytes.fromhex(_text(answer, "magic"))
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(f"implementation {implementation!r}")
-    if not tag.replace("-", "").replace("_", "").isalnum() or not tag.isascii():
+    plain = tag.replace("-", "").replace("_", "")
+    if not plain.isalnum() or not tag.isascii() or tag.startswith("opt-"):
         raise ValueError(f"cache tag {tag!r}")
     if len(magic) != 4 or magic[2:] != b"\r\n":
         raise ValueError(f"magic number {magic!r}")
