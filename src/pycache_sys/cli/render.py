@@ -122,7 +122,9 @@ class Progress:
                 auto_refresh=False,  # that is a thread, and workers are forked beside it
             )
             self._bar.start()
-        self._task = self._bar.add_task(f"compiling for {interpreter}", total=len(plan.jobs))
+        self._task = self._bar.add_task(
+            f"compiling for {plan.order.directory}", total=len(plan.jobs)
+        )
 
 
 def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
