@@ -1,9 +1,6 @@
 """rpm: the files of an installed RPM package."""
 
-import os
-import subprocess
-
-from pycache_sys.core.environment import environment
+from pycache_sys.packagers.query import list_files
 
 
 def files_of(package: str) -> list[str] | None:
@@ -12,16 +9,4 @@ def files_of(package: str) -> list[str] | None:
     A package name that stands for several installed versions or architectures gives the files of
     all of them.
     """
-    try:
-        done = subprocess.run(
-            ["rpm", "--query", "--queryformat", "[%{FILENAMES}\\n]", "--", package],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=environment(os.environ, is_root=os.geteuid() == 0),
-        )
-    except FileNotFoundError:
-        return None
-    if done.returncode != 0:
-        return None
-    return [os.fsdecode(line) for line in done.stdout.split(b"\n") if line.startswith(b"/")]
+    return list_files(["rpm", "--query", "--queryformat", "[%{FILENAMES}\\n]", "--", package])

@@ -1,0 +1,27 @@
+"""Ask a package manager for a list of files."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from pycache_sys.core.environment import environment
+
+
+def list_files(command: Sequence[str]) -> list[str] | None:
+    """Run a command that prints a path a line; None where it is absent or fails.
+
+    Lines that are no absolute path are not taken: dpkg-query prints diversions as sentences.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=environment(os.environ, is_root=os.geteuid() == 0),
+        )
+    except FileNotFoundError:
+        return None
+    if done.returncode != 0:
+        return None
+    return [os.fsdecode(line) for line in done.stdout.split(b"\n") if line.startswith(b"/")]
