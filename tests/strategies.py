@@ -110,3 +110,72 @@ ANSWER: Mapping[str, Any] = {
     "libraries": [],
 }
 """What an honest interpreter says of itself."""
+
+KEY_NAMES = (
+    "enabled", "system-tree", "image-tree", "user-cache", "root-cache", "service-cache",
+    "service-uids", "cache-max-size", "cache-max-age", "read-beside-source", "explicit-prefix",
+    "export-prefix", "interpreters", "roots", "exclude", "optimize", "invalidation", "jobs",
+    "time-limit", "memory-limit", "in-place", "owner", "max-files", "max-bytes",
+)  # fmt: skip
+
+policy_values = st.one_of(
+    st.sampled_from(
+        ["yes", "no", "true", "off", "On", "0", "1", "auto", "none", "layer", "exclusive", "keep",
+         "checked-hash", "hashed", "/srv/app", "/srv//app", "/srv/app/", "/", "//", "srv/app", "~",
+         "/srv/../etc", "/srv/.", "{user_cache_dir}", "{runtime_dir}/x", "{cache_directory}/{uid}",
+         "/tmp/{user}", "/tmp/{uid}/", "{uid}", "/tmp/{home}", "{user_cache_dir", "}", "/x/{",
+         "1-999", "1-999 65534", "9-1", "4294967294", "4294967295", "1-", "-", "1G", "10 K", "90d",
+         "60s", "60", "0s", "3.12", ">=3.11,<3.14", "pypy", "pypy3.11 auto", "/opt/py/bin/python3",
+         "**", "/srv/**", "/srv/*/a**", "/srv/[a-c]", "/srv/[z-a]", "/srv/[a--c]", "/srv/[!]x]",
+         '"/srv/my app"', '"', '""', "0,1,2", "0 9", "root", "ada", "ghost", "1000", "é", "٣", "²"]
+    ),
+    st.text(st.characters(exclude_characters="\n"), max_size=12),
+)  # fmt: skip
+"""What stands behind ``=``: good for some key, for none, or for nobody."""
+
+section_names = st.one_of(
+    st.sampled_from(
+        ["python >=3.12", "python 3.11", "python  pypy", "python cpython<3.13", "python three",
+         "python", "user ada", "user 1000", "user  ada   ghost", "user", "group staff bob",
+         "group 50", 'group "', "root /srv/app", "root /srv/*", "root", "root srv", "root /",
+         "os linux", "", " ", "user ada]", "[user ada"]
+    ),
+    st.text(max_size=8),
+)  # fmt: skip
+
+policy_lines = st.one_of(
+    st.tuples(
+        st.sampled_from(["", " ", "\t", "  "]),
+        st.one_of(st.sampled_from(KEY_NAMES), st.sampled_from(["enabeld", "", "key", "a b"])),
+        st.sampled_from([" = ", "=", " += ", "\t=\t", " +=", "= "]),
+        policy_values,
+        st.sampled_from(["", " ", "\t", " # why", "\r", "#", "\t#x\r"]),
+    ).map("".join),
+    st.tuples(
+        st.sampled_from(["[", " [", "[ "]), section_names, st.sampled_from(["]", "] ", "", "] # x"])
+    ).map("".join),
+    st.sampled_from(["", "#", " # a comment", "enabled", "\0", "\ufeff", "\r", "=", "[]", "["]),
+    st.text(max_size=12),
+    undecodable,
+)
+policy_texts = st.lists(policy_lines, max_size=12).map("\n".join)
+"""Policy files: some are right, most are not, and some are no text at all."""
+
+specifiers = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "cpython", "python", "pypy", "cpython ", "pypy "]),
+    st.sampled_from(["", "3", "3.12", "3.12.*", "2.7.18", "3.8.0"]),
+    st.lists(
+        st.builds(
+            "{}{}{}{}".format,
+            st.sampled_from([">=", "<=", "==", "!=", "~=", ">", "<"]),
+            st.sampled_from(["", " "]),
+            st.lists(st.integers(0, 14), min_size=1, max_size=3).map(
+                lambda parts: ".".join(map(str, [3, *parts[1:]]))
+            ),
+            st.sampled_from(["", "", "", ".*"]),
+        ),
+        max_size=3,
+    ).map(",".join),
+)
+"""What may stand behind ``python`` in a section, or in ``interpreters``; not all of it is right."""

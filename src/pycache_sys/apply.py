@@ -53,7 +53,17 @@ def remove_entries(plan: Plan, tree: Tree, report: Report) -> None:
 class Writer:
     """Checks what workers send, and writes it."""
 
-    def __init__(self, plan: Plan, pool: Pool, tree: Tree, trust: Trust, report: Report) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        pool: Pool,
+        tree: Tree,
+        trust: Trust,
+        report: Report,
+        *,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._room = None if max_bytes is None else max_bytes - plan.kept_bytes
         self._order = plan.order
         self._jobs = plan.jobs
         self._pool = pool
@@ -95,6 +105,13 @@ class Writer:
         header += compiled.source_hash if job.invalidation else pyc.timestamp_fields(status)
         if not all(file is None or pyc.is_well_formed(file, header) for file in compiled.files):
             return Refusal(Reason.WORKER, "the worker's answer is not this source's bytecode")
+        size = sum(len(file) for file in compiled.files if file is not None)
+        if self._room is not None:
+            if size > self._room:
+                return Refusal(
+                    Reason.OVER_LIMIT, "with its bytecode: max-bytes of its root's section"
+                )
+            self._room -= size
         below, names = cache_names(job.source, self._order)
         try:
             self._tree.install(

@@ -1,23 +1,49 @@
 """Discover: which interpreters take part, and what each has to compile."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pycache_sys.core.errors import UsageError
-from pycache_sys.core.model import Interpreter, Outcome, Reason, Refusal
+from pycache_sys.core.model import Interpreter, Invalidation, Outcome, Reason, Refusal
 from pycache_sys.core.report import InterpreterNote
-from pycache_sys.core.select import outermost, publishes, serves, unsearched
+from pycache_sys.core.select import is_below, outermost, publishes, serves, unsearched
+from pycache_sys.policy import keys
+from pycache_sys.policy.exclusion import Judge, excluder
+from pycache_sys.policy.model import Policy, subject_of
+from pycache_sys.policy.values import AUTO
 from pycache_sys.system import interpreters as found
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts
+from pycache_sys_runtime.pythons import match_python
 
 Admits = Callable[[Interpreter], bool]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the policy says of the sources of one target; ``excluded`` is None for nothing.
+
+    Sources of an ``owner`` that is not root are limited in number and in bytes.
+    """
+
+    levels: tuple[int, ...] = (0,)
+    invalidation: Invalidation = Invalidation.AUTO
+    excluded: Judge | None = None
+    owner: int = 0
+    owned: str = ""
+    """The root that this owner was given."""
+    max_files: int | None = None
+    max_bytes: int | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Target:
-    """One folder of the tree: who compiles for it, the roots, and sources named one by one."""
+    """One part of a folder of the tree: who compiles it, the roots, and sources named one by one.
+
+    A root that the policy has a section for is a target of its own: its terms are its own, and so
+    are its workers. ``section`` names it, and is empty for all the rest.
+    """
 
     interpreter: Interpreter
     roots: tuple[str, ...] = ()
@@ -25,26 +51,60 @@ class Target:
     """File names by directory: named by path, or by a package."""
     apart: frozenset[str] = frozenset()
     """Package directories inside the library that these interpreters do not search."""
+    elsewhere: frozenset[str] = frozenset()
+    """Roots that are another target's."""
+    section: str = ""
+    terms: Terms = Terms()
+
+    def share_of(self, path: str) -> str | None:
+        """Say which part of a path is this target's to compile: the path, the section, nothing.
+
+        Where sources are limited, they are all counted: that is, the whole root.
+        """
+        if any(is_below(path, root) for root in self.elsewhere):
+            return None
+        if not self.section:
+            return path
+        if is_below(path, self.section):
+            return self.section if self.terms.owner else path
+        return self.section if is_below(self.section, path) else None
 
 
 def select_interpreters(
     paths: Sequence[str],
     specifiers: Sequence[Admits],
     access: Access,
+    policy: Policy,
 ) -> list[InterpreterNote]:
-    """Find and ask the interpreters, and keep those that were asked for.
+    """Find and ask the interpreters, and keep those that were asked for, or that the policy names.
 
     Raises UsageError where there are interpreters, but none of the versions asked for.
     """
+    if paths or specifiers:
+        return _choose(_ask(paths, access, search=bool(specifiers)), specifiers)
+    wanted = policy.view()[keys.INTERPRETERS]
+    by_path = [item for item in wanted if "/" in item]
+    others = [item for item in wanted if "/" not in item]
+    return [
+        note
+        if note.named or note.interpreter is None or _admits(others, note.interpreter)
+        else replace(note, refusal=(Reason.EXCLUDED, "the policy leaves it out"))
+        for note in _ask(by_path, access, search=True)
+    ]
+
+
+def _ask(paths: Sequence[str], access: Access, *, search: bool) -> list[InterpreterNote]:
     candidates = [found.Candidate(path=os.path.abspath(path), named=True) for path in paths]
-    if specifiers or not paths:
+    if search:
         candidates += found.find(access)
-    notes = found.identify(candidates, access)
+    return found.identify(candidates, access)
+
+
+def _choose(notes: list[InterpreterNote], specifiers: Sequence[Admits]) -> list[InterpreterNote]:
     chosen = [
         note
         for note in notes
         if note.named
-        or not specifiers
         or (note.interpreter and any(admits(note.interpreter) for admits in specifiers))
     ]
     if notes and not chosen:
@@ -58,12 +118,31 @@ def select_interpreters(
     return chosen
 
 
-def make_targets(notes: list[InterpreterNote]) -> list[Target]:
-    """Group usable interpreters by their folder; one that cannot share it is marked as skipped."""
+def _admits(wanted: Sequence[str], interpreter: Interpreter) -> bool:
+    """Tell whether the policy's ``interpreters`` name one, by version or by path."""
+    for item in wanted:
+        if "/" in item:
+            fits = os.path.realpath(item) in (interpreter.path, os.path.realpath(interpreter.path))
+        else:
+            fits = item == AUTO or (
+                match_python(item, interpreter.implementation, interpreter.version) > 0
+            )
+        if fits:
+            return True
+    return False
+
+
+def make_targets(
+    notes: list[InterpreterNote], policy: Policy, *, with_roots: bool = True
+) -> list[Target]:
+    """Group usable interpreters by their folder; one that cannot share it is marked as skipped.
+
+    ``with_roots`` also takes the policy's roots, which are for the system tree.
+    """
     targets: dict[str, Target] = {}
     for index, note in enumerate(notes):
         interpreter = note.interpreter
-        if interpreter is None:
+        if interpreter is None or note.refusal is not None:
             continue
         roots = (*interpreter.library, *interpreter.site)
         target = targets.get(interpreter.directory)
@@ -78,10 +157,69 @@ def make_targets(notes: list[InterpreterNote]) -> list[Target]:
                 "with another magic number or cache tag",
             )
             notes[index] = replace(note, refusal=refusal)
+    everyone = [target.interpreter for target in targets.values()]
+    sections = policy.roots if with_roots else ()
+    divided = []
     for target in targets.values():
         target.apart = unsearched(target.roots)
-        target.roots = outermost(target.roots)
-    return list(targets.values())
+        target.elsewhere = frozenset(sections)
+        target.terms = _terms(policy, target.interpreter)
+        named = policy.view(subject_of(target.interpreter))[keys.ROOTS]
+        own = target.roots if AUTO in named or not with_roots else ()
+        added = _expand(named) if with_roots else ()
+        roots = (*own, *(root for root in added if serves(root, target.interpreter, everyone)))
+        target.roots = outermost(root for root in roots if target.share_of(root))
+        divided.append(target)
+        divided += [
+            _section_target(target, policy, section)
+            for section in sections
+            if serves(section, target.interpreter, everyone)
+        ]
+    return divided
+
+
+def _section_target(target: Target, policy: Policy, section: str) -> Target:
+    """Make a target of a root that the policy has a section for."""
+    interpreter = target.interpreter
+    terms = _terms(policy, interpreter, section)
+    wanted = policy.view(subject_of(interpreter, section))[keys.INTERPRETERS]
+    if not _admits(wanted, interpreter):
+        terms = replace(terms, excluded=lambda _path: "the policy has it for other interpreters")
+    return Target(
+        interpreter=interpreter,
+        roots=(section,),
+        apart=target.apart,
+        elsewhere=frozenset(r for r in policy.roots if r != section and is_below(r, section)),
+        section=section,
+        terms=terms,
+    )
+
+
+def _terms(policy: Policy, interpreter: Interpreter, section: str | None = None) -> Terms:
+    view = policy.view(subject_of(interpreter, section))
+    owner, levels, patterns = view[keys.OWNER], view[keys.OPTIMIZE], view[keys.EXCLUDE]
+    return Terms(
+        levels=tuple(sorted(levels)),
+        invalidation=view[keys.INVALIDATION],
+        excluded=excluder(patterns, policy.exemptions, interpreter),
+        owner=owner,
+        owned=view.settings(keys.OWNER)[-1].section.argument if owner else "",
+        max_files=view[keys.MAX_FILES] if owner else None,
+        max_bytes=view[keys.MAX_BYTES] if owner else None,
+    )
+
+
+def _expand(roots: Sequence[str]) -> Iterator[str]:
+    """Look up which directories the policy's roots are."""
+    for root in roots:
+        if root == AUTO:
+            continue
+        if any(character in root for character in "*?["):
+            import glob  # noqa: PLC0415 - only where a policy has patterns
+
+            yield from sorted(glob.glob(root))
+        else:
+            yield root
 
 
 def _compatible(one: Interpreter, other: Interpreter) -> bool:
@@ -103,12 +241,8 @@ def name_paths(targets: Sequence[Target], paths: Sequence[str], mounts: Mounts) 
             missing.append(Outcome(path, Reason.MISSING, "there is no such file or directory"))
             continue
         for target in targets:
-            if not serves(path, target.interpreter, everyone):
-                continue
-            if os.path.isdir(path):
-                target.roots = outermost((*target.roots, path))
-            else:
-                _list(target, path)
+            if serves(path, target.interpreter, everyone):
+                _take(target, path)
     return missing
 
 
@@ -118,9 +252,16 @@ def name_sources(targets: Sequence[Target], sources: Sequence[str]) -> None:
     for target in targets:
         for source in sources:
             if publishes(source) and serves(source, target.interpreter, everyone):
-                _list(target, source)
+                _take(target, source, is_source=True)
 
 
-def _list(target: Target, path: str) -> None:
-    directory, _, name = path.rpartition("/")
-    target.listed.setdefault(directory, []).append(name)
+def _take(target: Target, path: str, *, is_source: bool = False) -> None:
+    """Give a target its share of a path."""
+    share = target.share_of(path)
+    if share is None:
+        return
+    if (not is_source and os.path.isdir(share)) or share != path:
+        target.roots = outermost((*target.roots, share))
+    else:
+        directory, _, name = path.rpartition("/")
+        target.listed.setdefault(directory, []).append(name)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pycache_sys import packagers
@@ -22,13 +22,16 @@ from pycache_sys.discover import (
     name_sources,
     select_interpreters,
 )
+from pycache_sys.policy import keys
+from pycache_sys.policy.load import write_ids
+from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.survey import survey, survey_orphan
 from pycache_sys.system import lock
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.privileges import ACCOUNT, Account, worker_account
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
-from pycache_sys.system.trust import CallerTrust, RootTrust
+from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
 
 BEST_EFFORT_SECONDS = 10.0
@@ -36,26 +39,35 @@ BEST_EFFORT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for. ``tree`` is absolute; no paths and packages: everything."""
+    """What the command line asks for; what it leaves open (None, empty) the policy says.
+
+    ``tree`` is absolute; no paths and packages: everything.
+    """
 
     tree: str = SYSTEM_TREE
     paths: Sequence[str] = ()
     packages: Sequence[str] = ()
     python_paths: Sequence[str] = ()
     python_specifiers: Sequence[Admits] = ()
-    levels: tuple[int, ...] = (0,)
-    invalidation: Invalidation = Invalidation.AUTO
+    policy: Policy = Policy()  # noqa: RUF009 - frozen
+    levels: tuple[int, ...] | None = None
+    invalidation: Invalidation | None = None
     force: bool = False
-    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    jobs: int | None = None
     prune: bool | None = None
     dry_run: bool = False
     wait_seconds: float | None = None
-    limits: Limits = Limits()  # noqa: RUF009 - frozen
+    limits: Limits | None = None
 
     @property
     def is_whole(self) -> bool:
         """Tell whether all that the interpreters have is meant."""
         return not (self.paths or self.packages)
+
+    @property
+    def workers(self) -> int:
+        """Say how many processes compile."""
+        return self.jobs or self.policy.view()[keys.JOBS] or len(os.sched_getaffinity(0))
 
 
 class Observer(Protocol):
@@ -114,10 +126,11 @@ class _Run:
     def run(self) -> None:
         """Discover, then plan and apply for one target after the other."""
         request, report = self._request, self._report
+        self._remember_ids()
         report.interpreters = select_interpreters(
-            request.python_paths, request.python_specifiers, self._access
+            request.python_paths, request.python_specifiers, self._access, request.policy
         )
-        targets = make_targets(report.interpreters)
+        targets = make_targets(report.interpreters, request.policy, with_roots=self._tree.is_system)
         if not request.is_whole:
             self._narrow(targets)
         for target in targets:
@@ -125,6 +138,15 @@ class _Run:
             if report.stopped:
                 return
         self._prune_orphans()
+
+    def _remember_ids(self) -> None:
+        """Write down for start-up what numbers the policy's names have."""
+        if self._tree.is_system and self._request.policy.is_systems and not self._request.dry_run:
+            try:
+                write_ids(self._request.policy.ids)
+            except OSError as error:
+                path = os.fsdecode(error.filename or "")
+                self._report.add(Outcome(path, Reason.WRITE, error.strerror or ""))
 
     def _narrow(self, targets: list[Target]) -> None:
         """Put paths and packages in the place of the interpreters' own roots."""
@@ -137,14 +159,17 @@ class _Run:
         """Plan one target, and do it or only say it."""
         request, report = self._request, self._report
         order = self._order(target)
+        access = self._access
+        if target.terms.owner and access.is_restricted:
+            access = replace(access, trust=OwnerTrust(target.terms.owner, target.terms.owned))
         plan = survey(
             target,
             self._tree,
-            self._access,
+            access,
             order,
             prune=request.is_whole if request.prune is None else request.prune,
             everything=request.is_whole,
-            divide=request.jobs > 1,
+            divide=request.workers > 1,
         )
         try:
             if plan.doubts:
@@ -152,7 +177,14 @@ class _Run:
             self._take_over(plan, target.interpreter.path)
             if plan.jobs and not request.dry_run:
                 pool = self._pool(target)
-                writer = Writer(plan, pool, self._tree, self._access.trust, report)
+                writer = Writer(
+                    plan,
+                    pool,
+                    self._tree,
+                    access.trust,
+                    report,
+                    max_bytes=target.terms.max_bytes,
+                )
                 writer.run(self._observer.advanced)
         except WorkersError as error:
             report.add(Outcome(target.interpreter.path, Reason.WORKER, str(error)))
@@ -173,7 +205,7 @@ class _Run:
 
     def _order(self, target: Target) -> Order:
         request = self._request
-        invalidation = request.invalidation
+        invalidation = request.invalidation or target.terms.invalidation
         if invalidation is Invalidation.AUTO and os.environ.get("SOURCE_DATE_EPOCH"):
             invalidation = Invalidation.CHECKED_HASH
         return Order(
@@ -181,7 +213,7 @@ class _Run:
             directory=target.interpreter.directory,
             cache_tag=target.interpreter.cache_tag,
             magic=target.interpreter.magic,
-            levels=request.levels,
+            levels=request.levels or target.terms.levels,
             invalidation=invalidation,
             # when a package manager names files, their stamps say nothing
             force=request.force or bool(request.packages),
@@ -191,11 +223,13 @@ class _Run:
         )
 
     def _pool(self, target: Target) -> Pool:
+        view = self._request.policy.view(subject_of(target.interpreter))
+        limits = Limits(seconds=view[keys.TIME_LIMIT], address_space=view[keys.MEMORY_LIMIT])
         return Pool(
             target.interpreter,
-            size=self._request.jobs,
+            size=self._request.workers,
             account=self._access.account,
-            limits=self._request.limits,
+            limits=self._request.limits or limits,
         )
 
     def _prune_orphans(self) -> None:
@@ -205,6 +239,7 @@ class _Run:
             return
         if request.python_paths or request.python_specifiers:
             return
+        self._prune_excluded()
         present = {folder_of(os.path.basename(note.path)) for note in notes}
         present |= {note.interpreter.directory for note in notes if note.interpreter}
         for folder in self._tree.read_directory("").subdirectories:
@@ -214,23 +249,45 @@ class _Run:
                 order = Order(tree=self._tree.path, directory=folder, cache_tag=tag, magic=b"")
                 self._take_over(survey_orphan(self._tree, order), folder)
 
+    def _prune_excluded(self) -> None:
+        """Empty the folders of interpreters that the policy leaves out."""
+        used = {
+            n.interpreter.directory
+            for n in self._report.interpreters
+            if n.interpreter and not n.refusal
+        }
+        for note in self._report.interpreters:
+            found = note.interpreter
+            if found and note.refusal and note.refusal[0] is Reason.EXCLUDED:
+                if found.directory in used:
+                    continue
+                order = Order(
+                    tree=self._tree.path,
+                    directory=found.directory,
+                    cache_tag=found.cache_tag,
+                    magic=found.magic,
+                )
+                plan = survey_orphan(self._tree, order, is_left_out=True)
+                self._take_over(plan, found.path)
+
 
 def _tree(request: Request) -> Tree:
     """Decide whose tree it is: the system's has rules of its own, and is root's."""
-    wanted, system = os.path.realpath(request.tree), os.path.realpath(SYSTEM_TREE)
+    system_tree = request.policy.view()[keys.SYSTEM_TREE]
+    wanted, system = os.path.realpath(request.tree), os.path.realpath(system_tree)
     if wanted != system:
         if is_below(wanted, system):
             raise TreeError(
                 f"{request.tree} is a part of the system tree, not a tree",
-                hint=f"leave out --tree to build {SYSTEM_TREE}, or choose a directory elsewhere",
+                hint=f"leave out --tree to build {system_tree}, or choose a directory elsewhere",
             )
         return Tree(request.tree, is_system=False)
     if os.geteuid() != 0 and not request.dry_run:
         raise TreeError(
-            f"only root writes {SYSTEM_TREE}",
+            f"only root writes {system_tree}",
             hint="run it as root, or build a tree of your own with --tree DIR",
         )
-    return Tree(SYSTEM_TREE, is_system=True)
+    return Tree(system_tree, is_system=True)
 
 
 def _account(tree: Tree, report: Report) -> Account | None:

@@ -2,11 +2,19 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pycache_sys.core.model import REVOKING, Outcome, Reason, SourceDirectory, TreeDirectory
+from pycache_sys.core.model import (
+    REVOKING,
+    Outcome,
+    Reason,
+    Refusal,
+    SourceDirectory,
+    TreeDirectory,
+)
 from pycache_sys.core.plan import Order, Plan, add_directory, source_of
 from pycache_sys.core.select import broken_test_data, is_below
-from pycache_sys.discover import Target
+from pycache_sys.discover import Target, Terms
 from pycache_sys.system.access import Access
 from pycache_sys.system.forks import fork
 from pycache_sys.system.sources import Walk, is_gone, named_files
@@ -37,24 +45,27 @@ def survey(
     a part of the directories.
     """
 
-    def excluded(directory: str) -> tuple[str, ...]:
+    def broken(directory: str) -> tuple[str, ...]:
         return broken_test_data(directory, target.interpreter.library)
 
-    part = _Part(tree, access, order, prune=prune)
+    part = _Part(tree, access, order, target, prune=prune)
     silent = access.mounts.silent(target.roots, inside=True)
     part.skip_silent(target.roots, silent)
     roots = [r for r in target.roots if not access.mounts.silent([r]) and not is_gone(r)]
-    walk = Walk(roots, access.trust, excluded, target.apart | silent)
+    apart = target.apart | target.elsewhere | silent
+    walk = Walk(roots, access.trust, broken, apart, target.terms.excluded)
+    divide = divide and target.terms.max_files is None  # what is limited is counted by one
     part.follow(walk, until=_WIDTH_WORTH_DIVIDING if divide else None)
     if walk.width:
         tree.close()  # a directory that two processes have open has one position for both
-        other = _Part(tree, access, order, prune=prune)
+        other = _Part(tree, access, order, target, prune=prune)
         other.seen.update(part.seen)
         share(part, other, walk.divide(_PARTS))
     for directory, names in target.listed.items():
         part.add_listed(directory, names)
     if prune:
-        part.follow_tree(["/"] if everything else list(target.roots))
+        whole = everything and not target.section
+        part.follow_tree(["/"] if whole else list(target.roots))
     return part.plan
 
 
@@ -85,8 +96,11 @@ def share(part: "_Part", other: "_Part", walks: Sequence[Walk]) -> None:
         part.follow(walks[number])
 
 
-def survey_orphan(tree: Tree, order: Order) -> Plan:
-    """Plan a folder whose interpreter is not installed: what has no source either may go."""
+def survey_orphan(tree: Tree, order: Order, *, is_left_out: bool = False) -> Plan:
+    """Plan a folder that no interpreter has: what has no source either may go.
+
+    Everything goes where the policy leaves the interpreter out.
+    """
     plan = Plan(order=order)
     kept = 0
     pending = [order.directory]
@@ -100,20 +114,48 @@ def survey_orphan(tree: Tree, order: Order) -> Plan:
         is_ours = layout.cache_directory(directory, order.directory) is not None
         for name in found.entries:
             source = source_of(name, order)
-            if is_ours and source is not None and is_gone(f"{directory}/{source}"):
+            if is_ours and source is not None and (is_left_out or is_gone(f"{directory}/{source}")):
                 plan.removals.append(f"{relative}/{name}")
             else:
                 kept += 1
     if kept:
-        detail = f"{kept} files for an interpreter that is not installed: left alone"
+        whose = "left out by the policy" if is_left_out else "not installed"
+        detail = f"{kept} files for an interpreter that is {whose}: left alone"
         plan.left.append(Outcome(order.prefix, Reason.NO_INTERPRETER, detail))
     return plan
+
+
+class _Limit:
+    """What the sources of an owner other than root may come to."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._files = terms.max_files
+        self._bytes = terms.max_bytes
+
+    def trim(self, sources: SourceDirectory) -> SourceDirectory:
+        """Take the sources that fit, and report the others."""
+        if self._files is None:
+            return sources
+        files: dict[str, os.stat_result] = {}
+        skips = list(sources.skips)
+        for name, status in sorted(sources.files.items()):
+            if self._files < 1 or (self._bytes is not None and status.st_size > self._bytes):
+                detail = "max-files or max-bytes of its root's section"
+                skips.append(Outcome(f"{sources.path}/{name}", Reason.OVER_LIMIT, detail))
+                continue
+            self._files -= 1
+            if self._bytes is not None:
+                self._bytes -= status.st_size
+            files[name] = status
+        return replace(sources, files=files, skips=tuple(skips))
 
 
 class _Part:
     """What one process has seen, and its share of the plan."""
 
-    def __init__(self, tree: Tree, access: Access, order: Order, *, prune: bool) -> None:
+    def __init__(
+        self, tree: Tree, access: Access, order: Order, target: Target, *, prune: bool
+    ) -> None:
         self.plan = Plan(order=order)
         self.seen: dict[str, tuple[str, ...]] = {}
         """By source directory: what subdirectories the tree's directory for it has."""
@@ -121,6 +163,9 @@ class _Part:
         self._trust = access.trust
         self._mounts = access.mounts
         self._prune = prune
+        self._elsewhere = target.elsewhere
+        self._excluded = target.terms.excluded
+        self._limit = _Limit(target.terms)
 
     def skip_silent(self, roots: Sequence[str], silent: frozenset[str]) -> None:
         """Report the mounts that do not answer: as the roots that lie there, or as themselves."""
@@ -132,13 +177,14 @@ class _Part:
 
     def follow(self, walk: Walk, *, until: int | None = None) -> None:
         """Plan each directory of a walk, at most until it is so many directories wide."""
-        for sources in walk:
+        for found_sources in walk:
+            sources = self._limit.trim(found_sources)
             if sources.path not in self.seen:
                 self.plan.skips.extend(sources.skips)
                 found = self._read(sources.path)
                 add_directory(self.plan, sources, found, prune=self._prune)
                 if sources.refusal is not None and sources.refusal.reason in REVOKING:
-                    self._revoke(sources.path)
+                    self._revoke(sources.path, sources.refusal)
             if until is not None and walk.width >= until:
                 break
 
@@ -151,7 +197,7 @@ class _Part:
         """Plan files that were named one by one."""
         walked = directory in self.seen  # a root that was named too: its sources are planned
         names = [name for name in dict.fromkeys(names) if not (walked and name.endswith(".py"))]
-        named = named_files(directory, names, self._trust)
+        named = self._limit.trim(named_files(directory, names, self._trust, self._excluded))
         self.plan.skips.extend(named.skips)
         add_directory(self.plan, named, self._read(directory), prune=False)
 
@@ -161,6 +207,8 @@ class _Part:
         while pending:
             inner = pending.pop()
             directory = f"/{inner}"
+            if directory in self._elsewhere:
+                continue
             children = self.seen.get(directory)
             if children is None and not self._mounts.silent([directory]):
                 children = self._add_rest(directory)
@@ -173,21 +221,22 @@ class _Part:
         if found.entries:
             named = {source_of(name, order) for name in found.entries}
             names = sorted(name for name in named if name is not None)
-            sources = named_files(directory.rstrip("/"), names, self._trust)
+            sources = self._limit.trim(
+                named_files(directory.rstrip("/"), names, self._trust, self._excluded)
+            )
             self.plan.skips.extend(s for s in sources.skips if s.reason is not Reason.VANISHED)
             add_directory(self.plan, sources, found, prune=True)
         else:
             self.plan.hollow.append(f"{order.directory}{directory}".rstrip("/"))
         return found.subdirectories
 
-    def _revoke(self, directory: str) -> None:
+    def _revoke(self, directory: str, refusal: Refusal) -> None:
         """Take out what the tree has from below a directory that may not feed it any more."""
         pending = [f"{directory}/{name}" for name in self.seen[directory]]
         while pending:
             inner = pending.pop()
             found = self._read(inner)
             pending += [f"{inner}/{name}" for name in found.subdirectories]
-            refusal = self._trust.directory(directory)
             add_directory(
                 self.plan, SourceDirectory(path=inner, refusal=refusal), found, prune=False
             )

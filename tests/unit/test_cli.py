@@ -30,7 +30,7 @@ def test_levels_are_sorted_and_once(text: str, levels: tuple[int, ...]) -> None:
 def test_defaults_are_the_whole_system() -> None:
     namespace = build_parser().parse_args(["rebuild"])
     assert (namespace.paths, namespace.package, namespace.python) == ([], [], [])
-    assert (namespace.tree, namespace.prune, namespace.optimize) == (None, None, (0,))
+    assert (namespace.tree, namespace.prune, namespace.optimize) == (None, None, None)
 
 
 @pytest.mark.parametrize(("option", "expected"), [("--prune", True), ("--no-prune", False)])

@@ -7,8 +7,16 @@ from stat import S_IFDIR, S_IFREG
 
 import pytest
 
+from fake_system import ADA, FakeSystem
 from pycache_sys.core.model import Reason, Refusal
-from pycache_sys.system.trust import CallerTrust, RootTrust, judge_status, refusal_of
+from pycache_sys.system.trust import (
+    CallerTrust,
+    OwnerTrust,
+    OwnFileTrust,
+    RootTrust,
+    judge_status,
+    refusal_of,
+)
 from strategies import status
 
 
@@ -97,3 +105,103 @@ def test_the_caller_may_feed_a_tree_of_their_own_with_anything() -> None:
     assert trust.file("/x", status(mode=S_IFREG | 0o666, uid=7)) is None
     assert trust.link("/x") is None
     assert isinstance(RootTrust().file("/x", status(uid=7)), Refusal)
+
+
+class TestAnOwnersRoot:
+    """What lies below it may be the owner's, and all the way to it is root's."""
+
+    @pytest.fixture
+    def top(self, system: FakeSystem) -> Path:
+        system.write(system.folder / "srv" / "app" / "lib" / "a.py")
+        return system.folder / "srv"
+
+    @pytest.mark.parametrize("whose", ["app", "app/lib", "app/lib/a.py"])
+    @pytest.mark.parametrize(
+        ("uid", "reason"), [(0, None), (ADA, None), (ADA + 1, Reason.WRONG_OWNER)]
+    )
+    def test_what_is_below_it_is_roots_or_the_owners(
+        self, system: FakeSystem, top: Path, whose: str, uid: int, reason: Reason | None
+    ) -> None:
+        system.os.declare(top / whose, uid=uid)
+        found = OwnerTrust(ADA, f"{top}/app").link(f"{top}/app/lib/a.py")
+        assert (found and found.reason) == reason
+
+    def test_what_is_above_it_or_beside_it_is_roots(self, system: FakeSystem, top: Path) -> None:
+        (top / "application").mkdir()
+        system.os.declare(top / "application", uid=ADA)
+        trust = OwnerTrust(ADA, f"{top}/app")
+        refusal = trust.directory(f"{top}/application")
+        assert refusal == (
+            Reason.WRONG_OWNER,
+            f"{top}/application belongs to uid {ADA}, not to root",
+        )
+        system.os.declare(top, uid=ADA)
+        assert OwnerTrust(ADA, f"{top}/app").directory(f"{top}/app") is not None
+
+    @pytest.mark.parametrize("mode", [0o775, 0o757])
+    def test_nobody_else_may_write_there(self, system: FakeSystem, top: Path, mode: int) -> None:
+        system.os.declare(top / "app", uid=ADA, mode=mode)
+        refusal = OwnerTrust(ADA, f"{top}/app").directory(f"{top}/app/lib")
+        assert refusal is not None
+        assert refusal.reason is Reason.WRITABLE_BY_OTHERS
+
+    def test_a_file_is_judged_by_where_it_is(self, top: Path) -> None:
+        trust = OwnerTrust(ADA, f"{top}/app")
+        assert trust.file(f"{top}/app/a.py", status(uid=ADA)) is None
+        assert trust.file(f"{top}/a.py", status(uid=ADA)) is not None
+        refusal = trust.file(f"{top}/app/a.py", status(uid=7))
+        assert refusal is not None
+        assert refusal.detail.endswith(f"belongs to uid 7, not to root, nor to uid {ADA}")
+
+    def test_a_link_of_the_owners_leads_to_what_is_trusted_only(
+        self, system: FakeSystem, top: Path
+    ) -> None:
+        inside, outside, foreign = (top / "app" / name for name in ("inside", "outside", "foreign"))
+        secret = system.write(top / "secret" / "b.py")
+        inside.symlink_to("lib/a.py")
+        outside.symlink_to(secret)
+        foreign.symlink_to("lib/a.py")
+        for link in (inside, outside):
+            system.os.declare(link, uid=ADA)
+        system.os.declare(foreign, uid=ADA + 1)
+        trust = OwnerTrust(ADA, f"{top}/app")
+        assert trust.link(str(inside)) is None
+        assert trust.link(str(outside)) is None
+        assert trust.link(str(foreign)) is not None
+        system.os.declare(secret, uid=ADA)
+        assert OwnerTrust(ADA, f"{top}/app").link(str(outside)) is not None
+
+    def test_a_link_to_it_from_elsewhere_is_roots(self, system: FakeSystem, top: Path) -> None:
+        link = top / "link"
+        link.symlink_to("app")
+        system.os.declare(top / "app", uid=ADA)
+        assert OwnerTrust(ADA, f"{top}/app").directory(f"{top}/link/lib") is None
+        system.os.declare(link, uid=ADA)
+        assert OwnerTrust(ADA, f"{top}/app").directory(f"{top}/link/lib") is not None
+
+
+class TestAFileOfTheCallers:
+    @pytest.mark.parametrize("mode", [0o644, 0o600, 0o400])
+    @pytest.mark.parametrize("uid", [0, os.geteuid()])
+    def test_it_is_roots_or_their_own_and_may_be_private(self, mode: int, uid: int) -> None:
+        found = OwnFileTrust().file("/x", status(mode=S_IFREG | mode, uid=uid))
+        assert found is None
+
+    @pytest.mark.parametrize(
+        ("mode", "uid", "reason"),
+        [
+            (0o644, os.geteuid() + 1, Reason.WRONG_OWNER),
+            (0o600, os.geteuid() + 1, Reason.WRONG_OWNER),
+            (0o664, os.geteuid(), Reason.WRITABLE_BY_OTHERS),
+            (0o602, os.geteuid(), Reason.WRITABLE_BY_OTHERS),
+        ],
+    )
+    def test_nobody_else_could_have_written_it(self, mode: int, uid: int, reason: Reason) -> None:
+        found = OwnFileTrust().file("/x", status(mode=S_IFREG | mode, uid=uid))
+        assert found is not None
+        assert found.reason is reason
+
+    def test_it_may_stand_anywhere(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o777)
+        assert OwnFileTrust().directory(str(tmp_path)) is None
+        assert OwnFileTrust().link(str(tmp_path / "link")) is None

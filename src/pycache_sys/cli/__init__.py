@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = namespace.run(namespace)
         sys.stdout.flush()
     except PycacheSysError as error:
+        for detail in error.details:
+            print(detail, file=sys.stderr)
         print(f"pycache-sys: {error}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)

@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pycache-sys {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_rebuild(verbs)
+    _add_policy(verbs)
     return parser
 
 
@@ -44,27 +45,29 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         default=[],
         metavar="SPEC|PATH",
         help="interpreters by version ('3.12', '>=3.11', 'pypy3.11') or by path "
-        "(default: all in /usr/bin and /usr/local/bin)",
+        "(default: the policy's, all in /usr/bin and /usr/local/bin)",
     )
     how = verb.add_argument_group("how")
     how.add_argument(
         "--optimize",
         type=_levels,
-        default=(0,),
         metavar="LEVELS",
-        help="optimization levels, like 0,1,2 (default: 0)",
+        help="optimization levels, like 0,1,2 (default: the policy's, 0)",
     )
     how.add_argument(
         "--invalidation",
         type=Invalidation,
         choices=list(Invalidation),
-        default=Invalidation.AUTO,
-        help="how bytecode is matched with its source (default: auto, that is timestamp, and "
-        "checked-hash where mtimes say nothing)",
+        help="how bytecode is matched with its source (default: the policy's, auto: timestamp, "
+        "and checked-hash where mtimes say nothing)",
     )
     how.add_argument("-f", "--force", action="store_true", help="compile also what is fresh")
     how.add_argument(
-        "-j", "--jobs", type=_positive, metavar="N", help="worker processes (default: one a core)"
+        "-j",
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="worker processes (default: the policy's, one a core)",
     )
     how.add_argument(
         "--prune",
@@ -79,6 +82,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="DIR",
         help="build a tree of your own in DIR instead of /var/cache/python",
     )
+    _add_config(where)
     run = verb.add_argument_group("this run")
     run.add_argument(
         "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
@@ -95,6 +99,63 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     loudness = run.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
     loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left out")
+
+
+def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    policy = verbs.add_parser(
+        "policy",
+        help="check the administrator's policy, or show what it comes to",
+        description="Check /etc/pycacheprefix.conf and its drop-ins, or show what they come to.",
+    )
+    below = policy.add_subparsers(metavar="VERB", required=True)
+    check = below.add_parser(
+        "check",
+        help="list every error, with its place",
+        description="List all errors and warnings of the policy, or of FILE alone. The exit "
+        "status is 3 if there are errors.",
+    )
+    check.set_defaults(run=_run_policy_check, best_effort=False)
+    check.add_argument("file", nargs="?", metavar="FILE", help="a policy file to check alone")
+    check.add_argument("--strict", action="store_true", help="count warnings as errors")
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
+    show = below.add_parser(
+        "show",
+        help="show what holds, and which line says so",
+        description="Show the value of every key with the file and line it comes from.",
+    )
+    show.set_defaults(run=_run_policy_show, best_effort=False)
+    show.add_argument("--user", metavar="NAME|UID", help="what holds for a user (default: you)")
+    show.add_argument(
+        "--python", metavar="VERSION", help="what holds for an interpreter, like 3.12 or pypy3.11"
+    )
+    show.add_argument(
+        "--for",
+        dest="path",
+        metavar="PATH",
+        help="say what becomes of a source or directory, for each interpreter",
+    )
+    _add_config(show)
+    show.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _add_config(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="take FILE as the only policy file, instead of /etc/pycacheprefix.conf and the others",
+    )
+
+
+def _run_policy_check(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import policy  # noqa: PLC0415 - the parser alone stays quick
+
+    return policy.check(namespace)
+
+
+def _run_policy_show(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import policy  # noqa: PLC0415 - as above
+
+    return policy.show(namespace)
 
 
 def _run_rebuild(namespace: argparse.Namespace) -> int:

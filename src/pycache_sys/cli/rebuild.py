@@ -5,15 +5,23 @@ import os
 import sys
 
 from pycache_sys.cli.render import Progress, print_report
-from pycache_sys.core.model import Invalidation
 from pycache_sys.core.report import ExitStatus, Report
+from pycache_sys.policy.keys import SYSTEM_TREE
+from pycache_sys.policy.load import load
+from pycache_sys.policy.model import Policy
 from pycache_sys.rebuild import BEST_EFFORT_SECONDS, Request, rebuild
-from pycache_sys.system.tree import SYSTEM_TREE
 
 
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
-    request = _request(namespace)
+    policy = load(namespace.config)
+    if policy.warnings and not namespace.quiet:
+        print(
+            f"pycache-sys: the policy has {len(policy.warnings)} warning"
+            f"{'s' if len(policy.warnings) > 1 else ''}; see: pycache-sys policy check",
+            file=sys.stderr,
+        )
+    request = _request(namespace, policy)
     report = Report(tree=request.tree, dry_run=request.dry_run)
     interrupted = False
     quiet = namespace.quiet or namespace.json
@@ -39,7 +47,7 @@ def run(namespace: argparse.Namespace) -> int:
     return ExitStatus.DONE if namespace.best_effort else report.exit_status
 
 
-def _request(namespace: argparse.Namespace) -> Request:
+def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
     paths = [text for text in namespace.python if "/" in text]
     specifiers = []
     for text in namespace.python:
@@ -48,18 +56,19 @@ def _request(namespace: argparse.Namespace) -> Request:
 
             specifiers.append(parse_specifier(text).admits)
     wait = BEST_EFFORT_SECONDS if namespace.best_effort else None
-    options = {} if namespace.jobs is None else {"jobs": namespace.jobs}
+    tree = namespace.tree and os.path.abspath(namespace.tree)
     return Request(
-        tree=os.path.abspath(namespace.tree) if namespace.tree else SYSTEM_TREE,
+        tree=tree or policy.view()[SYSTEM_TREE],
+        policy=policy,
         paths=namespace.paths,
         packages=namespace.package,
         python_paths=paths,
         python_specifiers=specifiers,
         levels=namespace.optimize,
-        invalidation=Invalidation(namespace.invalidation),
+        invalidation=namespace.invalidation,
         force=namespace.force,
         prune=namespace.prune,
         dry_run=namespace.dry_run,
         wait_seconds=0.0 if namespace.no_wait else wait,
-        **options,
+        jobs=namespace.jobs,
     )

@@ -38,7 +38,8 @@ _WORDS = {
     Reason.WRONG_OWNER: "not owned by root",
     Reason.WRITABLE_BY_OTHERS: "writable by others",
     Reason.NOT_READABLE_BY_ALL: "not readable by everybody",
-    Reason.EXCLUDED: "not meant to compile",
+    Reason.EXCLUDED: "excluded",
+    Reason.OVER_LIMIT: "over the limit of its root",
     Reason.NOT_A_SOURCE: "not an importable source",
     Reason.NO_ANSWER: "no answer",
     Reason.OUTSIDE_ROOTS: "link to a package elsewhere",
@@ -131,14 +132,19 @@ def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
     """Print failures and what was left out on stderr, the result on stdout."""
     complain = _complainer()
     for note in report.interpreters:
-        if note.refusal and (verbose or note.named or not quiet):
-            reason, detail = note.refusal
+        if not note.refusal:
+            continue
+        reason, detail = note.refusal
+        if verbose or note.named or not (quiet or reason is Reason.EXCLUDED):
             complain(f"{printable(note.path)}: skipped, {_WORDS[reason]}: {printable(detail)}")
     if not report.interpreters:
         complain(
             "no Python interpreter found in /usr/bin and /usr/local/bin; "
             "name one with --python PATH"
         )
+    refusals = [note.refusal for note in report.interpreters]
+    if refusals and all(r is not None and r[0] is Reason.EXCLUDED for r in refusals):
+        complain("the policy's 'interpreters' leave out all that were found (-v names them)")
     _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
     if report.stopped:
         complain(

@@ -7,6 +7,8 @@ class PycacheSysError(Exception):
     """A failure that a person can do something about: what happened, and what to do next."""
 
     exit_status = ExitStatus.SYSTEM
+    details: tuple[str, ...] = ()
+    """What is to be read before the message."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

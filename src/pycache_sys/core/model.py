@@ -40,6 +40,7 @@ class Reason(StrEnum):
     WRITABLE_BY_OTHERS = "writable-by-others"
     NOT_READABLE_BY_ALL = "not-readable-by-all"
     EXCLUDED = "excluded"
+    OVER_LIMIT = "over-limit"
     NOT_A_SOURCE = "not-a-source"
     # roots and interpreters
     MISSING = "missing"
@@ -78,6 +79,8 @@ REVOKING = frozenset(
         Reason.WRONG_OWNER,
         Reason.WRITABLE_BY_OTHERS,
         Reason.NOT_READABLE_BY_ALL,
+        Reason.EXCLUDED,
+        Reason.OVER_LIMIT,
     }
 )
 """Reasons for which an entry that the tree already has is taken out of it again."""
@@ -123,6 +126,7 @@ class Entry(NamedTuple):
     uid: int
     mtime: int
     ctime: int
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

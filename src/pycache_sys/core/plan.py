@@ -80,6 +80,8 @@ class Plan:
     skips: list[Outcome] = field(default_factory=list)
     left: list[Outcome] = field(default_factory=list)
     fresh: int = 0
+    kept_bytes: int = 0
+    """The size of all entries that stay as they are."""
 
     def merge(self, other: "Plan") -> None:
         """Add what another part of the same survey planned."""
@@ -90,6 +92,7 @@ class Plan:
         self.skips += other.skips
         self.left += other.left
         self.fresh += other.fresh
+        self.kept_bytes += other.kept_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -176,8 +179,8 @@ def add_directory(
 def _is_to_go(name: str, sources: SourceDirectory, *, prune: bool) -> bool:
     """Tell whether the entries of a source that is not compiled are taken out.
 
-    They go when their source is gone, and also when it may not feed the tree any more. They stay
-    when their source could not be looked at, and when it was left out by choice.
+    They go when their source is gone, and also when it may not feed the tree any more, or is not
+    to. They stay when their source could not be looked at.
     """
     refusals = [o.reason for o in sources.skips if o.source == f"{sources.path}/{name}"]
     if sources.refusal:
@@ -198,6 +201,7 @@ def _add_source(
     order = plan.order
     verdict = Freshness.STALE if order.force else Freshness.FRESH
     header = b""
+    size = 0
     for level in order.levels:
         cached = layout.cache_name(name, order.cache_tag, str(level or ""))
         if cached is None:
@@ -216,6 +220,7 @@ def _add_source(
                 return
             verdict = Freshness.STALE
             continue
+        size += entry.size
         match judge(status, entry, order):
             case Freshness.STALE:
                 verdict = Freshness.STALE
@@ -225,6 +230,7 @@ def _add_source(
                 verdict = Freshness.STALE
     if verdict is Freshness.FRESH:
         plan.fresh += 1
+        plan.kept_bytes += size
         return
     job = make_job(f"{directory}/{name}", status, order)
     if verdict is Freshness.DOUBTFUL:

@@ -15,6 +15,7 @@ class ExitStatus(IntEnum):
     DONE = 0
     SOME_FAILED = 1
     USAGE = 2
+    POLICY = 3
     LOCKED = 4
     SYSTEM = 5
     INTERRUPTED = 130

@@ -9,8 +9,11 @@ from pycache_sys.core.model import Outcome, Reason, Refusal, SourceDirectory
 from pycache_sys.core.select import is_below
 from pycache_sys.system.trust import Trust, refusal_of
 
-Excluded = Callable[[str], tuple[str, ...]]
-"""Says, for a directory, how the names of files begin that are not to be compiled."""
+Broken = Callable[[str], tuple[str, ...]]
+"""Says, for a directory, how the names of files begin that are not meant to compile."""
+
+Excluded = Callable[[str], str]
+"""Says why a path is not to be compiled; "" where it is. A directory's path ends with a slash."""
 
 
 class Walk:
@@ -25,12 +28,14 @@ class Walk:
         self,
         roots: Iterable[str],
         trust: Trust,
-        excluded: Excluded,
+        broken: Broken,
         apart: frozenset[str] = frozenset(),
+        excluded: Excluded | None = None,
     ) -> None:
         self._trust = trust
-        self._excluded = excluded
+        self._broken = broken
         self._apart = apart
+        self._excluded = excluded
         self._pending = deque((root, root, False) for root in roots)
 
     def __iter__(self) -> Iterator[SourceDirectory]:
@@ -39,11 +44,12 @@ class Walk:
             path, root, linked = self._pending.popleft()
             if path in self._apart:
                 continue
-            refusal = self._trust.directory(path)
+            refusal = self._refusal(path)
             if refusal is not None:
                 yield SourceDirectory(path=path, skips=(Outcome(path, *refusal),), refusal=refusal)
                 continue
-            collected = _Collector(path, root, self._trust, self._excluded, linked)
+            names = self._broken(path)
+            collected = _Collector(path, root, self._trust, names, self._excluded, linked)
             directory = collected.read()
             self._pending.extend((found, root, via) for found, via in collected.subdirectories)
             yield directory
@@ -58,21 +64,32 @@ class Walk:
         pending = list(self._pending)
         walks = []
         for part in range(parts):
-            walk = Walk((), self._trust, self._excluded, self._apart)
+            walk = Walk((), self._trust, self._broken, self._apart, self._excluded)
             walk._pending.extend(pending[part::parts])
             walks.append(walk)
         self._pending.clear()
         return walks
 
+    def _refusal(self, path: str) -> Refusal | None:
+        why = self._excluded(f"{path}/") if self._excluded is not None else ""
+        return Refusal(Reason.EXCLUDED, why) if why else self._trust.directory(path)
 
-def named_files(directory: str, names: Sequence[str], trust: Trust) -> SourceDirectory:
+
+def named_files(
+    directory: str, names: Sequence[str], trust: Trust, excluded: Excluded | None = None
+) -> SourceDirectory:
     """Look at named files of one directory, as a package manager lists them."""
     files: dict[str, os.stat_result] = {}
     skips: list[Outcome] = []
     refusal = trust.directory(directory)
     for name in names:
         path = f"{directory}/{name}"
-        result = examine(path, trust) if refusal is None else refusal
+        why = excluded(path) if excluded is not None else ""
+        result: os.stat_result | Refusal
+        if why:
+            result = Refusal(Reason.EXCLUDED, why)
+        else:
+            result = examine(path, trust) if refusal is None else refusal
         if isinstance(result, Refusal):
             skips.append(Outcome(path, *result))
         else:
@@ -120,14 +137,16 @@ class _Collector:
         path: str,
         root: str,
         trust: Trust,
-        excluded: Excluded,
+        broken: tuple[str, ...],
+        excluded: Excluded | None,
         linked: bool,  # noqa: FBT001 - private
     ) -> None:
         self.path = path
         self.subdirectories: list[tuple[str, bool]] = []
         self._root = root
         self._trust = trust
-        self._excluded = excluded(path)
+        self._broken = broken
+        self._excluded = excluded
         self._linked = linked
         self._files: dict[str, os.stat_result] = {}
         self._skips: list[Outcome] = []
@@ -170,10 +189,7 @@ class _Collector:
 
     def _take(self, entry: "os.DirEntry[str]") -> None:
         """Take a regular file, as nearly all are."""
-        if self._excluded and entry.name.startswith(self._excluded):
-            self._skips.append(
-                Outcome(entry.path, Reason.EXCLUDED, "test data of the standard library")
-            )
+        if self._is_excluded(entry):
             return
         try:
             status = entry.stat(follow_symlinks=False)
@@ -186,10 +202,22 @@ class _Collector:
         else:
             self._skips.append(Outcome(entry.path, *refusal))
 
+    def _is_excluded(self, entry: "os.DirEntry[str]") -> bool:
+        why = ""
+        if self._broken and entry.name.startswith(self._broken):
+            why = "test data of the standard library"
+        elif self._excluded is not None:
+            why = self._excluded(entry.path)
+        if why:
+            self._skips.append(Outcome(entry.path, Reason.EXCLUDED, why))
+        return bool(why)
+
     def _take_special(self, entry: "os.DirEntry[str]") -> None:
         """Take a link to a file; everything else is no source."""
         if os.path.isdir(entry.path):
             self._follow(entry)
+            return
+        if self._is_excluded(entry):
             return
         result = examine(entry.path, self._trust)
         if isinstance(result, Refusal):

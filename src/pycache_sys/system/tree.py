@@ -292,7 +292,14 @@ def _read_entry(name: str, directory: int) -> Entry:
         return Entry(b"", 0, -1, 0, 0)
     finally:
         os.close(descriptor)
-    return Entry(header, status.st_mode, status.st_uid, status.st_mtime_ns, status.st_ctime_ns)
+    return Entry(
+        header,
+        status.st_mode,
+        status.st_uid,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_size,
+    )
 
 
 def _write(directory: int, name: str, content: bytes, mtime: int, mode: int) -> None:

@@ -11,6 +11,7 @@ import stat
 from typing import Protocol
 
 from pycache_sys.core.model import Reason, Refusal
+from pycache_sys.core.select import is_below
 
 _LINKS_FOLLOWED = 40
 _ROOT = 0
@@ -57,13 +58,17 @@ class RootTrust:
 
     def file(self, path: str, status: os.stat_result) -> Refusal | None:
         """Judge a file's owner and mode."""
-        return judge_status(path, status)
+        return judge_status(path, status, self._owner_of(path))
 
     def link(self, path: str) -> Refusal | None:
         """Judge every link and directory from here to the file at the end."""
         head, _, name = path.rpartition("/")
         real, refusal = self._resolve(head, _LINKS_FOLLOWED)
         return refusal or self._step(real, name, _LINKS_FOLLOWED)[1]
+
+    def _owner_of(self, path: str) -> int:  # noqa: ARG002 - for those who look
+        """Say whose a file may be besides root's."""
+        return _ROOT
 
     def _resolve(self, path: str, links: int) -> tuple[str, Refusal | None]:
         """Find the real directory behind a path, from the nearest ancestor that is known."""
@@ -91,8 +96,8 @@ class RootTrust:
         except OSError as error:
             return path, refusal_of(error)
         if not target:
-            return path, judge_status(path, status)
-        if status.st_uid != _ROOT:
+            return path, judge_status(path, status, self._owner_of(path))
+        if status.st_uid not in (_ROOT, self._owner_of(path)):
             return path, Refusal(Reason.WRONG_OWNER, f"{path} belongs to uid {status.st_uid}")
         if not links:
             return path, Refusal(Reason.LINK_LOOP, f"too many symbolic links at {path}")
@@ -100,11 +105,35 @@ class RootTrust:
         return self._resolve(f"{start}/{target.strip('/')}", links - 1)
 
 
-def judge_status(path: str, status: os.stat_result) -> Refusal | None:
-    """Judge one file or directory (not a link) by owner and mode."""
+class OwnerTrust(RootTrust):
+    """Root's rule, but for what lies below one root: that may be another account's, too."""
+
+    def __init__(self, uid: int, root: str) -> None:
+        super().__init__()
+        self._uid = uid
+        self._root = root
+
+    def _owner_of(self, path: str) -> int:
+        return self._uid if is_below(path, self._root) else _ROOT
+
+
+class OwnFileTrust(CallerTrust):
+    """A single file that a command was given: root's or the caller's, and no one else writes it."""
+
+    def file(self, path: str, status: os.stat_result) -> Refusal | None:
+        """Judge the file, wherever it stands and whoever may read it."""
+        refusal = judge_status(path, status, os.geteuid())
+        return None if refusal and refusal.reason is Reason.NOT_READABLE_BY_ALL else refusal
+
+
+def judge_status(path: str, status: os.stat_result, owner: int = _ROOT) -> Refusal | None:
+    """Judge one file or directory (not a link) by mode and owner: root, or one other."""
     mode = status.st_mode
-    if status.st_uid != _ROOT:
-        return Refusal(Reason.WRONG_OWNER, f"{path} belongs to uid {status.st_uid}, not to root")
+    if status.st_uid not in (_ROOT, owner):
+        other = f", nor to uid {owner}" if owner != _ROOT else ""
+        return Refusal(
+            Reason.WRONG_OWNER, f"{path} belongs to uid {status.st_uid}, not to root{other}"
+        )
     if mode & 0o022:
         return Refusal(
             Reason.WRITABLE_BY_OTHERS,

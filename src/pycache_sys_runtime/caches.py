@@ -1,0 +1,95 @@
+"""Where the caches of users are: looked up at the first module that is in no tree.
+
+Not part of the policy's scanner, for most processes never come here.
+"""
+
+import os
+
+TYPE_CHECKING = False  # as in typing, which is not loaded
+if TYPE_CHECKING:
+    from collections.abc import Mapping  # noqa: F401 - in comments
+    from pwd import struct_passwd  # noqa: F401 - in comments
+
+APPLICATION = "pycache-sys"
+
+
+def cache_key(values, uid):
+    # type: (Mapping[str, object], int) -> str
+    """Say which of the three keys for caches is this uid's."""
+    if uid == 0:
+        return "root-cache"
+    for low, high in values["service-uids"]:  # type: ignore[attr-defined]
+        if low <= uid <= high:
+            return "service-cache"
+    return "user-cache"
+
+
+def expand(template, uid, environ):
+    # type: (str, int, Mapping[str, str]) -> str | None
+    """Put a directory and numbers in the place of placeholders.
+
+    ``environ`` is the environment, an empty mapping where it must not count. None where the
+    directory is not known, as ``{cache_directory}`` for a service that was given none, or is not
+    absolute.
+    """
+    path = ""
+    for part in template.split("{"):
+        name, closed, rest = part.partition("}")
+        if not closed:
+            path += part
+            continue
+        value = _placeholder(name, uid, environ)
+        if not value:
+            return None
+        path += value + rest
+    return path if path[:1] == "/" else None
+
+
+def _placeholder(name, uid, environ):
+    # type: (str, int, Mapping[str, str]) -> str | None
+    if name == "uid":
+        return str(uid)
+    if name == "user_cache_dir":
+        return user_cache_dir(uid, environ)
+    if name == "runtime_dir":
+        base = environ.get("XDG_RUNTIME_DIR", "")
+        if base[:1] != "/":
+            base = "/run/user/" + str(uid)
+        return os.path.join(base, APPLICATION)
+    if name == "cache_directory":
+        # systemd.exec(5): several directories are separated by colons
+        first = environ.get("CACHE_DIRECTORY", "").partition(":")[0]
+        return os.path.join(first, APPLICATION) if first[:1] == "/" else None
+    account = _account(uid)
+    user = account.pw_name if account is not None else ""
+    return user if user.isprintable() and "/" not in user and user not in ("", ".", "..") else None
+
+
+def user_cache_dir(uid, environ):
+    # type: (int, Mapping[str, str]) -> str | None
+    """Say where a user keeps caches: ``platformdirs.user_cache_dir("pycache-sys")``.
+
+    ``XDG_CACHE_HOME``, else ``.cache`` in ``HOME``, else in the account's home directory; variables
+    that are not absolute paths do not count. platformdirs itself would cost a start-up too much.
+    """
+    base = environ.get("XDG_CACHE_HOME", "")
+    if base[:1] != "/":
+        home = environ.get("HOME", "")
+        if home[:1] != "/":
+            account = _account(uid)
+            home = account.pw_dir if account is not None else ""
+            if home[:1] != "/":
+                return None
+        base = home.rstrip("/") + "/.cache"
+    return os.path.join(base, APPLICATION)
+
+
+def _account(uid):
+    # type: (int) -> struct_passwd | None
+    """Look an account up. This may ask a name service over the network: not at start-up."""
+    try:
+        import pwd  # noqa: PLC0415 - a built-in module, and not loaded
+
+        return pwd.getpwuid(uid)
+    except (ImportError, KeyError, OSError):
+        return None

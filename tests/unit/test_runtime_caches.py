@@ -1,0 +1,156 @@
+"""Where caches of users are: as platformdirs says, without it."""
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import PurePath
+
+import platformdirs
+import pytest
+
+from fake_system import ADA
+from pycache_sys_runtime.caches import APPLICATION, cache_key, expand, user_cache_dir
+from pycache_sys_runtime.policy import BUILT_IN
+
+HOMES = {"ordinary": "/home/ada", "slash": "/home/ada//", "root": "/", "relative": "ada"}
+
+
+def account(uid: int, home: str = "/home/ada", name: str = "ada") -> pwd.struct_passwd:
+    return pwd.struct_passwd((name, "x", uid, uid, "", home, "/bin/sh"))
+
+
+def become(
+    monkeypatch: pytest.MonkeyPatch, uid: int, accounts: Mapping[int, pwd.struct_passwd]
+) -> None:
+    """Take another uid, in a system with these accounts."""
+
+    def look_up(wanted: int) -> pwd.struct_passwd:
+        return accounts[wanted]
+
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(pwd, "getpwuid", look_up)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLATFORMDIRS_USE_SITE_FOR_ROOT", raising=False)
+
+
+def expected() -> str | None:
+    try:
+        return platformdirs.user_cache_dir(APPLICATION)
+    except RuntimeError:  # it knows no home directory
+        return None
+
+
+@pytest.mark.parametrize("home", [None, "", "relative/home", "/home/eve", "/home/eve/", "/", "//"])
+@pytest.mark.parametrize(
+    "cache", [None, "", " ", "relative", "./x", "~/.cache", "/x/cache", "/x/cache/", "/"]
+)
+@pytest.mark.parametrize("who", [*HOMES, "unknown", "myself"])
+def test_platformdirs_agrees(
+    monkeypatch: pytest.MonkeyPatch, home: str | None, cache: str | None, who: str
+) -> None:
+    for name, value in (("HOME", home), ("XDG_CACHE_HOME", cache)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    if who != "myself":
+        accounts = {ADA: account(ADA, HOMES[who])} if who in HOMES else {}
+        become(monkeypatch, ADA, accounts)
+    assert user_cache_dir(os.getuid(), os.environ) == expected()
+
+
+def test_roots_cache_stands_where_platformdirs_keeps_caches_of_the_system() -> None:
+    path = PurePath(str(BUILT_IN["root-cache"]))
+    assert str(path.parent) == platformdirs.site_cache_dir(APPLICATION)
+
+
+@pytest.mark.parametrize(
+    ("uid", "key"),
+    [
+        (0, "root-cache"),
+        (1, "service-cache"),
+        (999, "service-cache"),
+        (1000, "user-cache"),
+        (60000, "user-cache"),
+        (61184, "service-cache"),
+        (65534, "service-cache"),
+    ],
+)
+def test_root_services_and_users_have_caches_of_their_own(uid: int, key: str) -> None:
+    assert cache_key(BUILT_IN, uid) == key
+
+
+def test_there_may_be_no_uids_of_services() -> None:
+    assert cache_key({"service-uids": ()}, 5) == "user-cache"
+
+
+class TestPlaceholders:
+    @pytest.mark.parametrize(
+        ("template", "path"),
+        [
+            ("/plain", "/plain"),
+            ("/run/{uid}/x", f"/run/{ADA}/x"),
+            ("/{user}-{uid}", f"/ada-{ADA}"),
+            ("{user_cache_dir}/x", "/home/ada/.cache/pycache-sys/x"),
+            ("{runtime_dir}", f"/run/user/{ADA}/pycache-sys"),
+        ],
+    )
+    def test_they_are_filled_in(
+        self, monkeypatch: pytest.MonkeyPatch, template: str, path: str
+    ) -> None:
+        become(monkeypatch, ADA, {ADA: account(ADA)})
+        assert expand(template, ADA, {}) == path
+
+    @pytest.mark.parametrize(
+        ("template", "environ", "path"),
+        [
+            ("{runtime_dir}/x", {"XDG_RUNTIME_DIR": "/run/me/"}, "/run/me/pycache-sys/x"),
+            ("{runtime_dir}", {"XDG_RUNTIME_DIR": "me"}, "/run/user/7/pycache-sys"),
+            (
+                "{cache_directory}/x",
+                {"CACHE_DIRECTORY": "/d"},
+                "/d/pycache-sys/x",
+            ),
+            (
+                "{cache_directory}",
+                {"CACHE_DIRECTORY": "/d:/e"},
+                "/d/pycache-sys",
+            ),
+            ("{cache_directory}", {"CACHE_DIRECTORY": "cache"}, None),
+            ("{cache_directory}", {"CACHE_DIRECTORY": ""}, None),
+            ("{cache_directory}", {}, None),
+            ("{user_cache_dir}", {"XDG_CACHE_HOME": "/x"}, "/x/pycache-sys"),
+            ("{uid}/x", {}, None),
+        ],
+    )
+    def test_the_environment_has_a_say(
+        self, template: str, environ: dict[str, str], path: str | None
+    ) -> None:
+        assert expand(template, 7, environ) == path
+
+    @pytest.mark.parametrize("template", ["/x/{user}", "{user_cache_dir}"])
+    def test_who_has_no_account_has_no_cache_by_it(
+        self, monkeypatch: pytest.MonkeyPatch, template: str
+    ) -> None:
+        become(monkeypatch, ADA, {})
+        assert expand(template, ADA, {}) is None
+
+    @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb"])
+    def test_a_name_that_can_be_no_directorys_gives_none(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        become(monkeypatch, ADA, {ADA: account(ADA, name=name)})
+        assert expand("/x/{user}", ADA, {}) is None
+
+    def test_a_home_that_is_not_known_gives_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        become(monkeypatch, ADA, {ADA: account(ADA, home="")})
+        assert expand("{user_cache_dir}", ADA, {"HOME": ""}) is None
+
+    def test_a_name_service_that_fails_gives_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def look_up(uid: int) -> pwd.struct_passwd:
+            raise OSError("no answer")
+
+        monkeypatch.setattr(pwd, "getpwuid", look_up)
+        assert expand("/x/{user}", ADA, {}) is None
