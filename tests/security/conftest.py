@@ -12,6 +12,7 @@ import pytest
 
 from security.machine import TARGET, Machine, account, machine
 from security.namespace import private_mounts
+from security.policies import own_configuration
 
 if os.geteuid() != 0:
     raise pytest.UsageError(
@@ -84,4 +85,11 @@ def bare_box(command: Path, own_mounts: None, scratch: Path) -> Iterator[Machine
 def box(bare_box: Machine, scratch: Path) -> Iterator[Machine]:
     """Give a machine with the account for workers."""
     with account(scratch):
+        yield bare_box
+
+
+@pytest.fixture
+def ruled(bare_box: Machine, scratch: Path) -> Iterator[Machine]:
+    """Give a machine that has the accounts, and where policies can be written."""
+    with own_configuration(scratch):
         yield bare_box
