@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pycache_sys.core.errors import UsageError
 from pycache_sys.core.model import Interpreter, Invalidation, Outcome, Reason, Refusal
@@ -20,8 +21,7 @@ from pycache_sys_runtime.pythons import match_python
 Admits = Callable[[Interpreter], bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """What the policy says of the sources of one target; ``excluded`` is None for nothing.
 
     Sources of an ``owner`` that is not root are limited in number and in bytes.
@@ -54,7 +54,7 @@ class Target:
     elsewhere: frozenset[str] = frozenset()
     """Roots that are another target's."""
     section: str = ""
-    terms: Terms = Terms()
+    terms: Terms = Terms()  # noqa: RUF009 - a tuple
 
     def share_of(self, path: str) -> str | None:
         """Say which part of a path is this target's to compile: the path, the section, nothing.
@@ -184,7 +184,7 @@ def _section_target(target: Target, policy: Policy, section: str) -> Target:
     terms = _terms(policy, interpreter, section)
     wanted = policy.view(subject_of(interpreter, section))[keys.INTERPRETERS]
     if not _admits(wanted, interpreter):
-        terms = replace(terms, excluded=lambda _path: "the policy has it for other interpreters")
+        terms = terms._replace(excluded=lambda _path: "the policy has it for other interpreters")
     return Target(
         interpreter=interpreter,
         roots=(section,),

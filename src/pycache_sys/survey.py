@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pycache_sys.core.model import (
     REVOKING,
@@ -129,6 +128,7 @@ class _Limit:
     """What the sources of an owner other than root may come to."""
 
     def __init__(self, terms: Terms) -> None:
+        self.is_set = terms.max_files is not None
         self._files = terms.max_files
         self._bytes = terms.max_bytes
 
@@ -147,7 +147,7 @@ class _Limit:
             if self._bytes is not None:
                 self._bytes -= status.st_size
             files[name] = status
-        return replace(sources, files=files, skips=tuple(skips))
+        return sources._replace(files=files, skips=tuple(skips))
 
 
 class _Part:
@@ -177,8 +177,7 @@ class _Part:
 
     def follow(self, walk: Walk, *, until: int | None = None) -> None:
         """Plan each directory of a walk, at most until it is so many directories wide."""
-        for found_sources in walk:
-            sources = self._limit.trim(found_sources)
+        for sources in map(self._limit.trim, walk) if self._limit.is_set else walk:
             if sources.path not in self.seen:
                 self.plan.skips.extend(sources.skips)
                 found = self._read(sources.path)

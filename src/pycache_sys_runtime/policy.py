@@ -18,6 +18,7 @@ and says what is wrong (``pycache_sys.policy``).
 
 import os
 
+import pycache_sys_runtime as package
 from pycache_sys_runtime.trust import is_roots, only_root_changes
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
     Ids = Callable[[], Mapping[str, int]]
     Gids = Callable[[], Collection[int]]
 
-DIRECTORIES = ("/etc", "/run", "/usr/lib")
-"""Where policy stands, the highest precedence first."""
-FILE_NAME = "pycacheprefix.conf"
+DIRECTORIES = package.DIRECTORIES
+FILE_NAME = package.FILE_NAME
+MAIN_FILES = package.MAIN_FILES
+DROP_IN_DIRECTORIES = package.DROP_IN_DIRECTORIES
 DROP_IN_SUFFIX = ".conf"
-MAIN_FILES = tuple([directory + "/" + FILE_NAME for directory in DIRECTORIES])
-DROP_IN_DIRECTORIES = tuple([path + ".d" for path in MAIN_FILES])
 SIZE_LIMIT = 65536
 """The longest policy file, in bytes."""
 IDS_FILE = "/var/cache/pycache-sys/ids"
@@ -62,18 +62,7 @@ DEFAULTS = {
 SYSTEM_WIDE = frozenset(["system-tree", "image-tree", "root-cache", "service-uids"])
 """What holds for everybody: no section can change it."""
 
-BUILT_IN = {
-    "enabled": True,
-    "system-tree": "/var/cache/python",
-    "image-tree": "/usr/lib/pycache",
-    "user-cache": "{user_cache_dir}",
-    "root-cache": "/var/cache/pycache-sys/root",
-    "service-cache": "{cache_directory}",
-    "service-uids": ((1, 999), (61184, 65519), (65534, 65534)),
-    "read-beside-source": True,
-    "explicit-prefix": "layer",
-    "export-prefix": False,
-}
+BUILT_IN = package.BUILT_IN
 """``DEFAULTS`` as ``understand`` reads them: start-up has no time to do it."""
 
 DIRECTORY_PLACEHOLDERS = ("{user_cache_dir}", "{runtime_dir}", "{cache_directory}")

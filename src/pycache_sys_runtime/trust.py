@@ -23,11 +23,12 @@ def is_roots(status):
     In a user namespace real root shows as the overflow uid; it is root where ``/usr`` shows the
     same. This is meant for paths that only a package or the administrator can fill.
     """
-    return not status.st_mode & _WRITABLE_BY_OTHERS and _is_root(status.st_uid)
+    return not status.st_mode & _WRITABLE_BY_OTHERS and is_root(status.st_uid)
 
 
-def _is_root(uid):
+def is_root(uid):
     # type: (int) -> bool
+    """Tell whether a uid is root's, also where it has no place in this user namespace."""
     if uid == ROOT:
         return True
     if uid != OVERFLOW:
@@ -60,7 +61,7 @@ def only_root_changes(path):
             status = os.lstat(step)
             if status.st_mode & _TYPE == _LINK:
                 links -= 1
-                if not links or not _is_root(status.st_uid):
+                if not links or not is_root(status.st_uid):
                     return False
                 target = os.readlink(step)
                 if target[:1] == "/":

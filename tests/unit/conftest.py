@@ -21,6 +21,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
     monkeypatch.setattr(runtime, "DROP_IN_DIRECTORIES", fake.drop_in_directories)
     monkeypatch.setattr(runtime.read_ids, "__defaults__", (str(fake.ids),))
     monkeypatch.setattr(load.write_ids, "__defaults__", (str(fake.ids),))
-    monkeypatch.setattr(files, "REGISTRY", str(fake.registry))
-    monkeypatch.setattr(files, "BCEP", str(fake.bcep))
+    for module in (files, load):
+        monkeypatch.setattr(module, "REGISTRY", str(fake.registry))
+        monkeypatch.setattr(module, "BCEP", str(fake.bcep))
     return fake

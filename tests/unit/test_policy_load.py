@@ -3,19 +3,31 @@
 import grp
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
 
 from fake_system import ADA, FakeSystem
 from pycache_sys.core.errors import UsageError
+from pycache_sys.policy.examine import examine_policy, resolve
 from pycache_sys.policy.keys import ENABLED, EXCLUDE, IN_PLACE, INTERPRETERS, JOBS
-from pycache_sys.policy.load import examine_policy, load, resolve, write_ids
-from pycache_sys.policy.model import Section, Subject
+from pycache_sys.policy.load import load, write_ids
+from pycache_sys.policy.model import Policy, Section, Subject
 from pycache_sys.policy.problems import PolicyError, Problem
 from pycache_sys_runtime.policy import BUILT_IN, read_ids
 
 IDS = {"user ada": ADA, "group staff": 50}
+
+
+def test_where_nobody_says_anything_the_defaults_hold_at_no_cost(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycache_sys.policy.examine", None)
+    assert load() == Policy(is_systems=True)
+    system.policy("jobs = 2\n")
+    with pytest.raises(ImportError):
+        load()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from pycache_sys.cli.render import printable
 from pycache_sys.core.errors import UsageError
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.policy import keys
-from pycache_sys.policy.load import examine_policy, load
+from pycache_sys.policy.examine import examine_policy
+from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy, Subject, View
 from pycache_sys.policy.problems import Problem
 from pycache_sys.show import (

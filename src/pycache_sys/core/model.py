@@ -1,9 +1,10 @@
 """The vocabulary: interpreters, sources, cache entries, and why one of them was left out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from os import stat_result
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -129,24 +130,22 @@ class Entry(NamedTuple):
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceDirectory:
+class SourceDirectory(NamedTuple):
     """One directory of sources: its files by name as ``stat`` shows them, and what was skipped.
 
     ``refusal`` says why the directory as a whole was not read.
     """
 
     path: str
-    files: Mapping[str, stat_result] = field(default_factory=dict)
+    files: Mapping[str, stat_result] = MappingProxyType({})
     skips: tuple[Outcome, ...] = ()
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeDirectory:
+class TreeDirectory(NamedTuple):
     """One directory of the tree: its entries by name, and its subdirectories' names."""
 
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, Entry] = MappingProxyType({})
     subdirectories: tuple[str, ...] = ()
 
 

@@ -2,3 +2,8 @@
 
 The scanner, and all that start-up needs to know, is ``pycache_sys_runtime.policy``.
 """
+
+REGISTRY = "/usr/share/pycache-sys/roots.d"
+"""Where packages name their private directories; only the builder looks there."""
+BCEP = "/usr/share/python3/bcep"
+"""Byte-compilation exception patterns of Debian's packages."""

@@ -1,9 +1,8 @@
 """What is not compiled: the policy's patterns, and what Debian's packages ask to be left out."""
 
-import fnmatch
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pycache_sys.core.model import Interpreter
 from pycache_sys.core.select import is_below
@@ -21,6 +20,8 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
+        import fnmatch  # noqa: PLC0415 - only where something is excluded
+
         self.text = text
         parts = text.strip("/").split("/")
         plain = 0
@@ -60,8 +61,7 @@ def _fits(segment: Sequence["re.Pattern[str]"], names: Sequence[str], at: int) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
+class Exemption(NamedTuple):
     """One line of Debian's: for these versions, below this directory, what matches."""
 
     kind: str

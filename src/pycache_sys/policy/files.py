@@ -4,16 +4,12 @@ import os
 from collections.abc import Iterable
 
 from pycache_sys.core.model import Reason, Refusal
+from pycache_sys.policy import BCEP, REGISTRY
 from pycache_sys.policy.exclusion import Exemption, parse_exemption
 from pycache_sys.policy.problems import Location, Problem
 from pycache_sys.system.sources import examine
 from pycache_sys.system.trust import Trust, refusal_of
 from pycache_sys_runtime import policy as runtime
-
-REGISTRY = "/usr/share/pycache-sys/roots.d"
-"""Where packages name their private directories; only the builder looks there."""
-BCEP = "/usr/share/python3/bcep"
-"""Byte-compilation exception patterns of Debian's packages."""
 
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO must not hold us up
 _NOT_TEXT = frozenset(map(chr, (*range(32), 127))) - {"\t", "\n"}

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from pycache_sys.core.model import Invalidation
@@ -25,7 +24,6 @@ _SOURCES = frozenset({PYTHON, ROOT})
 _NOWHERE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
 class Key(Generic[T]):
     """A key: ``parse`` raises Rejected; ``sections`` are those it may stand in.
 
@@ -33,12 +31,24 @@ class Key(Generic[T]):
     that is said of it counts.
     """
 
-    name: str
-    default: str
-    parse: Callable[[str], T]
-    sections: frozenset[str] = _NOWHERE
-    is_list: bool = False
-    is_plain: bool = True
+    __slots__ = ("default", "is_list", "is_plain", "name", "parse", "sections")
+
+    def __init__(
+        self,
+        name: str,
+        default: str,
+        parse: Callable[[str], T],
+        sections: frozenset[str] = _NOWHERE,
+        *,
+        is_list: bool = False,
+        is_plain: bool = True,
+    ) -> None:
+        self.name = name
+        self.default = default
+        self.parse = parse
+        self.sections = sections
+        self.is_list = is_list
+        self.is_plain = is_plain
 
 
 def _shared(name: str, sections: frozenset[str] = _NOWHERE) -> Key[Any]:

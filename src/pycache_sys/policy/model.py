@@ -1,7 +1,7 @@
 """The policy as values: statements that were understood, and what they come to for somebody."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from pycache_sys.core.model import Interpreter
@@ -83,16 +83,15 @@ class View:
         return " ".join(text for text in texts if text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """All that was read, lowest precedence first. ``files`` are those that count."""
 
     settings: tuple[Setting, ...] = ()
-    sections: Mapping[Section, Location] = field(default_factory=dict)
+    sections: Mapping[Section, Location] = MappingProxyType({})
     """The sections there are, also those without a statement, and where each is first."""
     files: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    ids: Mapping[str, int] = field(default_factory=dict)
+    ids: Mapping[str, int] = MappingProxyType({})
     """The numbers of the names in it: ``user ada``, ``group staff``."""
     is_systems: bool = False
     """Whether it is the one that start-up reads, and not a file given for one run."""

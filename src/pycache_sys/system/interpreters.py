@@ -12,8 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pycache_sys.core.environment import environment
 from pycache_sys.core.identity import believe, parse_answer
@@ -36,8 +35,7 @@ _LONGEST_ANSWER = 1 << 20
 Question = subprocess.Popen[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A program that may be an interpreter; ``named`` by the caller, or found."""
 
     path: str

@@ -44,7 +44,7 @@ class Walk:
             path, root, linked = self._pending.popleft()
             if path in self._apart:
                 continue
-            refusal = self._refusal(path)
+            refusal = self._trust.directory(path) if self._excluded is None else self._judge(path)
             if refusal is not None:
                 yield SourceDirectory(path=path, skips=(Outcome(path, *refusal),), refusal=refusal)
                 continue
@@ -70,7 +70,7 @@ class Walk:
         self._pending.clear()
         return walks
 
-    def _refusal(self, path: str) -> Refusal | None:
+    def _judge(self, path: str) -> Refusal | None:
         why = self._excluded(f"{path}/") if self._excluded is not None else ""
         return Refusal(Reason.EXCLUDED, why) if why else self._trust.directory(path)
 
@@ -147,6 +147,7 @@ class _Collector:
         self._trust = trust
         self._broken = broken
         self._excluded = excluded
+        self._selects = bool(broken) or excluded is not None
         self._linked = linked
         self._files: dict[str, os.stat_result] = {}
         self._skips: list[Outcome] = []
@@ -189,7 +190,7 @@ class _Collector:
 
     def _take(self, entry: "os.DirEntry[str]") -> None:
         """Take a regular file, as nearly all are."""
-        if self._is_excluded(entry):
+        if self._selects and self._is_excluded(entry):
             return
         try:
             status = entry.stat(follow_symlinks=False)
@@ -217,7 +218,7 @@ class _Collector:
         if os.path.isdir(entry.path):
             self._follow(entry)
             return
-        if self._is_excluded(entry):
+        if self._selects and self._is_excluded(entry):
             return
         result = examine(entry.path, self._trust)
         if isinstance(result, Refusal):
