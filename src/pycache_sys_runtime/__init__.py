@@ -23,3 +23,15 @@ BUILT_IN = {
     "export-prefix": False,
 }
 """What holds where no policy says anything, as ``policy.understand`` reads it."""
+
+
+def hide(function):
+    # type: (object) -> None
+    """Take a function's frames out of the tracebacks of imports, like the interpreter's own."""
+    try:
+        code = function.__code__  # type: ignore[attr-defined]
+        function.__code__ = code.replace(  # type: ignore[attr-defined]
+            co_filename="<frozen importlib._bootstrap_external>"
+        )
+    except (AttributeError, TypeError):
+        pass  # an interpreter that cannot do it shows one frame more

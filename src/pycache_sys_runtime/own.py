@@ -1,0 +1,185 @@
+"""The user's own cache: the only place that a hook writes to.
+
+Nobody else has a say in what stands there. Every directory on the way is root's or the user's, and
+nobody else may write it, but for sticky directories of root such as ``/tmp``: there nobody can
+exchange what is the user's. What is missing is made for the user alone.
+"""
+
+import os
+from _frozen_importlib import _verbose_message
+from _frozen_importlib_external import (
+    _RAW_MAGIC_NUMBER,
+    _code_to_hash_pyc,
+    _code_to_timestamp_pyc,
+)
+from _imp import source_hash
+
+from pycache_sys_runtime.trust import is_root
+
+TYPE_CHECKING = False  # as in typing, which is not loaded
+if TYPE_CHECKING:
+    from collections.abc import Callable  # noqa: F401 - in comments
+    from types import CodeType  # noqa: F401 - in comments
+
+FLATTENED_BEFORE = 315619200
+"""1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
+
+_TYPE = 0o170000
+_LINK = 0o120000
+_DIRECTORY = 0o040000
+_STICKY = 0o1000
+_WRITABLE_BY_OTHERS = 0o022
+_LINKS_FOLLOWED = 40
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class OwnCache:
+    """One user's cache, and in it the folder of this interpreter.
+
+    ``locate`` says where it is, and is called when a module is in no tree: it may have to ask for
+    a home directory, and look at it. ``may_write`` is False where a process only reads.
+    """
+
+    def __init__(self, locate, folder, may_write=True):  # noqa: FBT002 - the caller's rule
+        # type: (Callable[[], str | None], str, bool) -> None
+        self._locate = locate
+        self._folder = folder
+        self._may_write = may_write
+        self._is_known = False
+        self._prefix = None  # type: str | None
+        self._top = ""
+        self._made = set()  # type: set[str]
+
+    def path(self, place, cached):
+        # type: (str, str) -> str | None
+        """Say where a source's bytecode is; None where there is no cache that is the user's."""
+        if not self._is_known:
+            self._is_known = True
+            top = self._locate()
+            if top is not None and is_ones_own(top, os.geteuid()):
+                self._top = top
+                self._prefix = top + "/" + self._folder
+        return None if self._prefix is None else self._prefix + place + "/" + cached
+
+    def write(self, path, code, data, status):
+        # type: (str, CodeType, bytes, os.stat_result) -> None
+        """Keep bytecode, whole or not at all, unless there is any doubt; never raises."""
+        if not self._may_write or len(data) != status.st_size:
+            return
+        directory = path.rpartition("/")[0]
+        temporary = ""
+        try:
+            if directory not in self._made:
+                make_directories(directory)
+                self._made.add(directory)
+            temporary = "%s/.pycache-sys-%s.tmp" % (directory, os.urandom(8).hex())
+            _write(temporary, _content(code, data, status))
+            try:
+                os.replace(temporary, path)
+            except IsADirectoryError:
+                os.rmdir(path)
+                os.replace(temporary, path)
+            _verbose_message("created {!r}", path)
+        except Exception as error:
+            _verbose_message("could not create {!r}: {!r}", path, error)
+            self._made.discard(directory)
+            _remove(temporary)
+
+
+def _content(code, data, status):
+    # type: (CodeType, bytes, os.stat_result) -> bytes
+    """Write a pyc with a hash of the source where its size and time would not do."""
+    if status.st_uid != os.geteuid() or status.st_mtime < FLATTENED_BEFORE:
+        return bytes(_code_to_hash_pyc(code, source_hash(_RAW_MAGIC_NUMBER, data)))
+    return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
+
+
+def _write(path, content):
+    # type: (str, bytes) -> None
+    descriptor = os.open(path, _CREATE, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path):
+    # type: (str) -> None
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def make_directories(directory):
+    # type: (str) -> None
+    """Make what is missing of a directory and of those above it, for the user alone.
+
+    Raises PermissionError where somebody else was quicker, as can be in ``/tmp``.
+    """
+    path = directory
+    missing = []
+    while True:
+        try:
+            os.mkdir(path, 0o700)
+            break
+        except FileExistsError:
+            break
+        except FileNotFoundError:
+            missing.append(path)
+            path = path.rpartition("/")[0]
+    for below in reversed(missing):
+        try:
+            os.mkdir(below, 0o700)
+        except FileExistsError:
+            pass  # another process was quicker
+    if not is_ones_own(directory, os.geteuid()):
+        raise PermissionError(1, "somebody else may write it", directory)
+
+
+def is_ones_own(path, uid):
+    # type: (str, int) -> bool
+    """Tell whether a user (and root) alone says what stands at a path, as far as it exists."""
+    pending = path.split("/")[::-1]
+    current = ""
+    links = _LINKS_FOLLOWED
+    try:
+        while pending and links:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                current = current.rpartition("/")[0]
+                continue
+            step = current + "/" + name
+            status = os.lstat(step)
+            if status.st_uid != uid and not is_root(status.st_uid):
+                return False
+            if status.st_mode & _TYPE == _LINK:
+                links -= 1
+                target = os.readlink(step)
+                if target[:1] == "/":
+                    current = ""
+                pending += target.split("/")[::-1]
+            elif _keeps_others_out(status):
+                current = step
+            else:
+                return False
+        status = os.lstat(current or "/")
+    except FileNotFoundError:
+        return True  # what is missing is made by us, and looked at again
+    except (OSError, ValueError):
+        return False
+    return status.st_uid == uid and not status.st_mode & _WRITABLE_BY_OTHERS and not pending
+
+
+def _keeps_others_out(status):
+    # type: (os.stat_result) -> bool
+    """Judge a directory on the way: in root's sticky ones nobody exchanges what is the user's."""
+    if status.st_mode & _TYPE != _DIRECTORY:
+        return False
+    if not status.st_mode & _WRITABLE_BY_OTHERS:
+        return True
+    return bool(status.st_mode & _STICKY) and is_root(status.st_uid)

@@ -1,0 +1,279 @@
+"""The own cache: nobody else has a say in it, and what is kept is whole."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pycache_sys_runtime import own
+from pycache_sys_runtime.own import OwnCache, is_ones_own
+
+USER = 1234
+OTHER = 4711
+CODE = compile("answer = 42\n", "mod.py", "exec")
+DATA = b"answer = 42\n"
+
+
+class OwnedOs:
+    """The module ``os``, to which a folder is one user's and everything above it root's."""
+
+    def __init__(self, folder: Path, uid: int) -> None:
+        self._folder = str(folder)
+        self._uid = uid
+        self._declared: dict[str, tuple[int, int | None]] = {}
+
+    def declare(self, path: Path, uid: int | None = None, mode: int | None = None) -> None:
+        self._declared[str(path)] = self._uid if uid is None else uid, mode
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def lstat(self, path: str) -> os.stat_result:
+        found = os.lstat(path)
+        is_inside = path == self._folder or path.startswith(self._folder + "/")
+        default = (self._uid, 0o700) if is_inside else (0, 0o755)
+        uid, mode = self._declared.get(path, default)
+        if mode is None:
+            mode = 0o777 if stat.S_ISLNK(found.st_mode) else 0o700
+        kind = stat.S_IFMT(found.st_mode)
+        return os.stat_result((kind | mode, *found[1:4], uid, *found[5:10]))
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnedOs:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    fake = OwnedOs(tmp_path, USER)
+    monkeypatch.setattr(own, "os", fake)
+    return fake
+
+
+@pytest.mark.usefixtures("fake")
+class TestTheWay:
+    @pytest.mark.parametrize("path", ["", "/a", "/a/b", "//a/./b", "/a/../a/b", "/a/b/missing/x"])
+    def test_what_is_the_users_is_their_own(self, tmp_path: Path, path: str) -> None:
+        assert is_ones_own(f"{tmp_path}{path}", USER)
+
+    @pytest.mark.parametrize("part", ["a", "a/b"])
+    @pytest.mark.parametrize(
+        ("uid", "mode"), [(OTHER, 0o700), (USER, 0o770), (USER, 0o702), (USER, 0o1777)]
+    )
+    def test_no_part_may_be_others_or_writable_by_them(
+        self, tmp_path: Path, fake: OwnedOs, part: str, uid: int, mode: int
+    ) -> None:
+        fake.declare(tmp_path / part, uid, mode)
+        assert not is_ones_own(f"{tmp_path}/a/b", USER)
+        assert not is_ones_own(f"{tmp_path}/a/b/missing", USER)
+
+    @pytest.mark.parametrize(
+        ("mode", "is_own"), [(0o755, True), (0o1777, True), (0o777, False), (0o775, False)]
+    )
+    def test_a_folder_of_roots_above_it_may_be_shared_if_sticky(
+        self, tmp_path: Path, fake: OwnedOs, mode: int, is_own: bool
+    ) -> None:
+        fake.declare(tmp_path / "a", 0, mode)
+        assert is_ones_own(f"{tmp_path}/a/b", USER) is is_own
+
+    def test_what_is_roots_is_not_the_users(self, tmp_path: Path, fake: OwnedOs) -> None:
+        fake.declare(tmp_path / "a" / "b", 0, 0o755)
+        assert not is_ones_own(f"{tmp_path}/a/b", USER)
+        assert not is_ones_own("/", USER)
+
+    def test_root_does_not_trust_a_users_folder(self, tmp_path: Path) -> None:
+        assert not is_ones_own(f"{tmp_path}/a/b", 0)
+
+    @pytest.mark.parametrize("target", ["b", "../a/b", "{}/a/b", "./b//"])
+    def test_a_link_is_followed(self, tmp_path: Path, fake: OwnedOs, target: str) -> None:
+        link = tmp_path / "a" / "link"
+        link.symlink_to(target.format(tmp_path))
+        assert is_ones_own(str(link), USER)
+        fake.declare(tmp_path / "a" / "b", OTHER)
+        assert not is_ones_own(str(link), USER)
+
+    @pytest.mark.parametrize(("uid", "is_own"), [(USER, True), (0, True), (OTHER, False)])
+    def test_a_link_is_judged_by_its_owner(
+        self, tmp_path: Path, fake: OwnedOs, uid: int, is_own: bool
+    ) -> None:
+        link = tmp_path / "link"
+        link.symlink_to("a")
+        fake.declare(link, uid)
+        assert is_ones_own(f"{link}/b", USER) is is_own
+
+    def test_a_loop_ends_nowhere(self, tmp_path: Path) -> None:
+        (tmp_path / "one").symlink_to("two")
+        (tmp_path / "two").symlink_to("one")
+        assert not is_ones_own(f"{tmp_path}/one", USER)
+
+    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert not is_ones_own(f"{tmp_path}/file", USER)
+        assert not is_ones_own(f"{tmp_path}/file/x", USER)
+
+    def test_a_path_that_cannot_be_is_nobodys(self, tmp_path: Path) -> None:
+        assert not is_ones_own(f"{tmp_path}/\0", USER)
+        assert not is_ones_own(f"{tmp_path}/{'x' * 300}", USER)
+
+
+class Located:
+    """A place, and how often it was asked for."""
+
+    def __init__(self, top: str | None) -> None:
+        self.top = top
+        self.asked = 0
+
+    def __call__(self) -> str | None:
+        self.asked += 1
+        return self.top
+
+
+class TestPath:
+    def test_the_place_is_looked_for_once(self, tmp_path: Path) -> None:
+        located = Located(f"{tmp_path}/top")
+        cache = OwnCache(located, "3.x")
+        assert located.asked == 0
+        assert cache.path("/a/b", "m.pyc") == f"{tmp_path}/top/3.x/a/b/m.pyc"
+        assert cache.path("/a", "n.pyc") == f"{tmp_path}/top/3.x/a/n.pyc"
+        assert located.asked == 1
+
+    def test_without_a_place_there_is_none(self) -> None:
+        located = Located(None)
+        cache = OwnCache(located, "3.x")
+        assert cache.path("/a", "m.pyc") is None
+        assert cache.path("/a", "m.pyc") is None
+        assert located.asked == 1
+
+    def test_a_place_of_somebody_elses_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "top").mkdir()
+        (tmp_path / "top").chmod(0o777)
+        assert OwnCache(Located(f"{tmp_path}/top"), "3.x").path("/a", "m.pyc") is None
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> os.stat_result:
+    path = tmp_path / "mod.py"
+    path.write_bytes(DATA)
+    return path.stat()
+
+
+class TestWrite:
+    @pytest.fixture
+    def cache(self, tmp_path: Path) -> OwnCache:
+        return OwnCache(Located(str(tmp_path / "top")), "3.x")
+
+    @pytest.fixture
+    def entry(self, tmp_path: Path) -> Path:
+        return tmp_path / "top" / "3.x" / "a" / "mod.pyc"
+
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+    def test_it_is_for_the_user_alone(
+        self, cache: OwnCache, entry: Path, source: os.stat_result, umask: int
+    ) -> None:
+        before = os.umask(umask)
+        try:
+            cache.write(str(entry), CODE, DATA, source)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+        for directory in (entry.parent, entry.parents[1], entry.parents[2]):
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert os.listdir(entry.parent) == ["mod.pyc"]
+
+    def test_who_may_not_write_does_not(self, entry: Path, source: os.stat_result) -> None:
+        OwnCache(Located(None), "3.x", may_write=False).write(str(entry), CODE, DATA, source)
+        assert not entry.parents[2].exists()
+
+    def test_a_source_that_changed_meanwhile_is_not_kept(
+        self, cache: OwnCache, entry: Path, source: os.stat_result
+    ) -> None:
+        cache.write(str(entry), CODE, DATA + b"#", source)
+        assert not entry.parents[2].exists()
+
+    def test_a_file_in_the_way_is_no_failure(
+        self, cache: OwnCache, entry: Path, source: os.stat_result
+    ) -> None:
+        entry.parents[2].write_text("in the way")
+        cache.write(str(entry), CODE, DATA, source)
+        assert entry.parents[2].read_text() == "in the way"
+
+    def test_a_folder_that_others_write_is_not_written_to(
+        self, cache: OwnCache, entry: Path, source: os.stat_result
+    ) -> None:
+        entry.parent.mkdir(parents=True)
+        entry.parent.chmod(0o777)
+        cache.write(str(entry), CODE, DATA, source)
+        assert os.listdir(entry.parent) == []
+
+    def test_a_folder_that_vanished_is_made_again_at_the_next_write(
+        self, cache: OwnCache, entry: Path, source: os.stat_result
+    ) -> None:
+        cache.write(str(entry), CODE, DATA, source)
+        entry.unlink()
+        entry.parent.rmdir()
+        cache.write(str(entry), CODE, DATA, source)
+        assert not entry.parent.exists()
+        cache.write(str(entry), CODE, DATA, source)
+        assert entry.is_file()
+
+    def test_what_fails_half_way_leaves_nothing(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        fake = OwnedOs(entry, 0)
+        monkeypatch.setattr(fake, "lstat", os.lstat)
+        written: list[int] = []
+
+        def write(descriptor: int, view: memoryview) -> int:
+            if written:
+                raise OSError(28, "full")
+            written.append(os.write(descriptor, view[:5]))
+            return written[0]
+
+        monkeypatch.setattr(fake, "write", write, raising=False)
+        monkeypatch.setattr(own, "os", fake)
+        cache.write(str(entry), CODE, DATA, source)
+        assert written == [5]
+        assert os.listdir(entry.parent) == []
+
+    def test_what_is_written_in_pieces_is_whole(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        cache.write(str(entry), CODE, DATA, source)
+        whole = entry.read_bytes()
+        fake = OwnedOs(entry, 0)
+        monkeypatch.setattr(fake, "write", lambda to, view: os.write(to, view[:7]), raising=False)
+        monkeypatch.setattr(own, "os", fake)
+        entry.unlink()
+        cache.write(str(entry), CODE, DATA, source)
+        assert entry.read_bytes() == whole
+
+
+class TestMakeDirectories:
+    def test_another_process_may_be_quicker(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake = OwnedOs(tmp_path, 0)
+        monkeypatch.setattr(fake, "lstat", os.lstat)
+
+        def mkdir(path: str, mode: int) -> None:
+            os.mkdir(path, mode)
+            if path == f"{tmp_path}/a":
+                os.mkdir(f"{path}/b", 0o700)
+
+        monkeypatch.setattr(fake, "mkdir", mkdir, raising=False)
+        monkeypatch.setattr(own, "os", fake)
+        own.make_directories(f"{tmp_path}/a/b/c")
+        assert (tmp_path / "a" / "b" / "c").is_dir()
+
+    def test_one_that_others_write_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a").chmod(0o770)
+        with pytest.raises(PermissionError, match="somebody else may write it"):
+            own.make_directories(f"{tmp_path}/a/b")
