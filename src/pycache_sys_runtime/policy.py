@@ -249,6 +249,8 @@ def read_names(directory):
     # type: (str) -> list[str]
     """List the names in a directory that only root can change."""
     try:
+        if not os.access(directory, os.F_OK):  # cheaper than an exception, and nearly always so
+            return []
         names = os.listdir(directory)
         if os.path.islink(directory) and not only_root_changes(directory):
             return []
@@ -270,19 +272,24 @@ def settings(statements, implementation, version, uid, gids, ids):
     """
     values = dict(BUILT_IN)
     ranks = {}  # type: dict[str, int]
-    known = {"": EVERYWHERE}  # type: dict[str | None, int]
+    known = {}  # type: dict[str | None, int]
     for _, _, _, section, key, operator, value in statements:
         if key not in values or operator != "=":
             continue
-        if section not in known:
-            known[section] = rank(section, implementation, version, uid, gids, ids)
-        level = known[section]
-        if level < ranks.get(key, EVERYWHERE) or (level and key in SYSTEM_WIDE):
+        level = EVERYWHERE
+        if section != "":
+            if section not in known:
+                known[section] = rank(section, implementation, version, uid, gids, ids)
+            level = known[section]
+            if level < EVERYWHERE or key in SYSTEM_WIDE:
+                continue
+        if ranks and level < ranks.get(key, EVERYWHERE):
             continue
         understood = understand(key, value)
         if understood is not None:
             values[key] = understood
-            ranks[key] = level
+            if level:
+                ranks[key] = level
     return values
 
 
@@ -361,9 +368,10 @@ def _template(value):
     """Take an absolute path, or one that begins with a directory's placeholder."""
     shape = value
     if "{" in value or "}" in value:
-        for name in DIRECTORY_PLACEHOLDERS:
-            if shape.startswith(name):
-                shape = "/x" + shape[len(name) :]
+        if value[0] == "{":
+            for name in DIRECTORY_PLACEHOLDERS:
+                if shape.startswith(name):
+                    shape = "/x" + shape[len(name) :]
         for name in NAME_PLACEHOLDERS:
             shape = shape.replace(name, "x")
         if "{" in shape or "}" in shape:
