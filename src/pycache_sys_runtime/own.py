@@ -14,7 +14,7 @@ from _frozen_importlib_external import (
 )
 from _imp import source_hash
 
-from pycache_sys_runtime.trust import is_root
+from pycache_sys_runtime.trust import is_link, is_root, steps
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -25,11 +25,9 @@ FLATTENED_BEFORE = 315619200
 """1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
 
 _TYPE = 0o170000
-_LINK = 0o120000
 _DIRECTORY = 0o040000
 _STICKY = 0o1000
 _WRITABLE_BY_OTHERS = 0o022
-_LINKS_FOLLOWED = 40
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -142,37 +140,18 @@ def make_directories(directory):
 def is_ones_own(path, uid):
     # type: (str, int) -> bool
     """Tell whether a user (and root) alone says what stands at a path, as far as it exists."""
-    pending = path.split("/")[::-1]
-    current = ""
-    links = _LINKS_FOLLOWED
     try:
-        while pending and links:
-            name = pending.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                current = current.rpartition("/")[0]
-                continue
-            step = current + "/" + name
-            status = os.lstat(step)
+        for status in steps(path):
             if status.st_uid != uid and not is_root(status.st_uid):
                 return False
-            if status.st_mode & _TYPE == _LINK:
-                links -= 1
-                target = os.readlink(step)
-                if target[:1] == "/":
-                    current = ""
-                pending += target.split("/")[::-1]
-            elif _keeps_others_out(status):
-                current = step
-            else:
+            if not is_link(status) and not _keeps_others_out(status):
                 return False
-        status = os.lstat(current or "/")
+        top = os.stat(path)
     except FileNotFoundError:
         return True  # what is missing is made by us, and looked at again
     except (OSError, ValueError):
         return False
-    return status.st_uid == uid and not status.st_mode & _WRITABLE_BY_OTHERS and not pending
+    return top.st_uid == uid and not top.st_mode & _WRITABLE_BY_OTHERS
 
 
 def _keeps_others_out(status):

@@ -6,6 +6,10 @@ says that it is. Both look at each directory and each link on the way.
 
 import os
 
+TYPE_CHECKING = False  # as in typing, which is not loaded
+if TYPE_CHECKING:
+    from collections.abc import Iterator  # noqa: F401 - in comments
+
 ROOT = 0
 OVERFLOW = 65534
 """How the owner of a file shows whose uid has no place in this user namespace."""
@@ -14,6 +18,7 @@ _TYPE = 0o170000
 _LINK = 0o120000
 _WRITABLE_BY_OTHERS = 0o022
 _LINKS_FOLLOWED = 40
+_ELOOP = 40
 
 
 def is_roots(status):
@@ -39,6 +44,43 @@ def is_root(uid):
         return False
 
 
+def steps(path):
+    # type: (str) -> Iterator[os.stat_result]
+    """Yield the ``lstat`` of each directory, link and file on the way to an absolute path.
+
+    Links are followed. Raises OSError where the way ends, and ValueError for what is no path.
+    """
+    pending = path.split("/")[::-1]
+    current = ""
+    links = _LINKS_FOLLOWED
+    while pending:
+        name = pending.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            current = current.rpartition("/")[0]
+            continue
+        step = current + "/" + name
+        status = os.lstat(step)
+        yield status
+        if not is_link(status):
+            current = step
+            continue
+        links -= 1
+        if not links:
+            raise OSError(_ELOOP, "too many links", step)
+        target = os.readlink(step)
+        if target[:1] == "/":
+            current = ""
+        pending += target.split("/")[::-1]
+
+
+def is_link(status):
+    # type: (os.stat_result) -> bool
+    """Tell whether this is a symbolic link's own ``lstat``."""
+    return status.st_mode & _TYPE == _LINK
+
+
 def only_root_changes(path):
     # type: (str) -> bool
     """Tell whether root alone says what stands at an absolute path.
@@ -46,30 +88,9 @@ def only_root_changes(path):
     Every directory from ``/`` down, every symbolic link on the way and the file at its end must be
     root's, and apart from the links writable by root alone.
     """
-    pending = path.split("/")[::-1]
-    current = ""
-    links = _LINKS_FOLLOWED
     try:
-        while pending:
-            name = pending.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                current = current.rpartition("/")[0]
-                continue
-            step = current + "/" + name
-            status = os.lstat(step)
-            if status.st_mode & _TYPE == _LINK:
-                links -= 1
-                if not links or not is_root(status.st_uid):
-                    return False
-                target = os.readlink(step)
-                if target[:1] == "/":
-                    current = ""
-                pending += target.split("/")[::-1]
-            elif is_roots(status):
-                current = step
-            else:
+        for status in steps(path):
+            if not (is_root(status.st_uid) if is_link(status) else is_roots(status)):
                 return False
     except (OSError, ValueError):
         return False

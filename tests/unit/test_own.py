@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pycache_sys_runtime import own
+from pycache_sys_runtime import own, trust
 from pycache_sys_runtime.own import OwnCache, is_ones_own
 
 USER = 1234
@@ -40,12 +40,16 @@ class OwnedOs:
         kind = stat.S_IFMT(found.st_mode)
         return os.stat_result((kind | mode, *found[1:4], uid, *found[5:10]))
 
+    def stat(self, path: str) -> os.stat_result:
+        return self.lstat(os.path.realpath(path))
+
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnedOs:
     (tmp_path / "a" / "b").mkdir(parents=True)
     fake = OwnedOs(tmp_path, USER)
-    monkeypatch.setattr(own, "os", fake)
+    for module in (own, trust):
+        monkeypatch.setattr(module, "os", fake)
     return fake
 
 
