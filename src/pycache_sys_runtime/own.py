@@ -45,7 +45,6 @@ class OwnCache:
         self._may_write = may_write
         self._is_known = False
         self._prefix = None  # type: str | None
-        self._top = ""
         self._made = set()  # type: set[str]
 
     def path(self, place, cached):
@@ -55,7 +54,6 @@ class OwnCache:
             self._is_known = True
             top = self._locate()
             if top is not None and is_ones_own(top, os.geteuid()):
-                self._top = top
                 self._prefix = top + "/" + self._folder
         return None if self._prefix is None else self._prefix + place + "/" + cached
 

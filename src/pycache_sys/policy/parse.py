@@ -35,7 +35,7 @@ def parse(files: Files, resolve: Resolve) -> tuple[Policy, list[Problem]]:
     policy = parser.policy(path for path, _ in files)
     lines = {path: text.split("\n") for path, text in files}
     problems = parser.problems
-    if not any(not problem.is_warning for problem in problems):
+    if all(problem.is_warning for problem in problems):
         problems += contradictions(policy, lines)
     return policy, problems
 
