@@ -18,7 +18,7 @@ from _frozen_importlib_external import _RAW_MAGIC_NUMBER, MAGIC_NUMBER, SourceFi
 from io import open_code
 
 from pycache_sys_runtime import hide, layout
-from pycache_sys_runtime.own import FLATTENED_BEFORE
+from pycache_sys_runtime.own import stamps_say_something
 from pycache_sys_runtime.trust import is_roots, only_root_changes
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
@@ -304,16 +304,6 @@ class Reading:
             except Exception:  # noqa: S110 - no stderr: then nobody wants to know
                 pass
         return code
-
-
-def stamps_say_something(status):
-    # type: (os.stat_result) -> bool
-    """Tell whether a source's size and time are enough to know it by, in the user's own cache.
-
-    Not where times are flattened, and not for sources of others: a home directory that containers
-    share has seen other files of that name.
-    """
-    return status.st_uid == os.geteuid() and status.st_mtime >= FLATTENED_BEFORE
 
 
 def in_right_hands(found, status, layer):

@@ -82,12 +82,22 @@ class OwnCache:
             _remove(temporary)
 
 
+def stamps_say_something(status):
+    # type: (os.stat_result) -> bool
+    """Tell whether a source's size and time are enough to know it by, in the user's own cache.
+
+    Not where times are flattened, and not for sources of others: a home directory that containers
+    share has seen other files of that name.
+    """
+    return status.st_uid == os.geteuid() and status.st_mtime >= FLATTENED_BEFORE
+
+
 def _content(code, data, status):
     # type: (CodeType, bytes, os.stat_result) -> bytes
     """Write a pyc with a hash of the source where its size and time would not do."""
-    if status.st_uid != os.geteuid() or status.st_mtime < FLATTENED_BEFORE:
-        return bytes(_code_to_hash_pyc(code, source_hash(_RAW_MAGIC_NUMBER, data)))
-    return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
+    if stamps_say_something(status):
+        return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
+    return bytes(_code_to_hash_pyc(code, source_hash(_RAW_MAGIC_NUMBER, data)))
 
 
 def _write(path, content):
