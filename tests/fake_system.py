@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pycache_sys_runtime.policy import FILE_NAME
+from pycache_sys_runtime.startup import FILE_NAME
 
 ADA = 4711
 """A uid that is not root's."""
+USER = max(os.geteuid(), 1000)
+"""A user's uid: of whoever runs the tests, unless that is root."""
 
 
 class OwnersOs:
-    """The module ``os``, to which every file is root's alone, but those that were declared.
+    """``os`` or ``posix``, to which every file is root's alone, but those that were declared.
 
     What is declared of a link holds for the link, and not for where it leads.
     """
@@ -47,6 +49,30 @@ class OwnersOs:
             mode = 0o777 if stat.S_ISLNK(status.st_mode) else 0o755
         kind = stat.S_IFMT(status.st_mode)
         return os.stat_result((kind | mode, *status[1:4], uid, 0, *status[6:10]))
+
+
+class FakeProcess:
+    """``os`` or ``posix``, with another environment and other ids."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, str] = {}
+        self.uid = self.euid = USER
+        self.gid = self.egid = USER
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def getuid(self) -> int:
+        return self.uid
+
+    def geteuid(self) -> int:
+        return self.euid
+
+    def getgid(self) -> int:
+        return self.gid
+
+    def getegid(self) -> int:
+        return self.egid
 
 
 @dataclass(frozen=True)

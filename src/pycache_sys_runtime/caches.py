@@ -4,6 +4,10 @@ Not part of the policy's scanner, for most processes never come here.
 """
 
 import os
+import sys
+
+from .layout import running_version_directory
+from .own import is_ones_own
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -11,6 +15,34 @@ if TYPE_CHECKING:
     from pwd import struct_passwd  # noqa: F401 - in comments
 
 APPLICATION = "pycache-sys"
+
+
+def locate(values, environ):
+    # type: (Mapping[str, object], Mapping[str, str]) -> str | None
+    """Say where this user's own cache is; None where there is none."""
+    uid = os.geteuid()
+    template = values[cache_key(values, uid)]
+    if not template:
+        return None
+    return expand(str(template), uid, environ if uid else {})
+
+
+def may_write():
+    # type: () -> bool
+    """Tell whether this process keeps bytecode: what dpkg runs for a package does not."""
+    return "DPKG_MAINTSCRIPT_PACKAGE" not in os.environ
+
+
+def export(values, environ):
+    # type: (Mapping[str, object], Mapping[str, str]) -> str | None
+    """Make the own cache the prefix of all that compiles on its own account."""
+    if sys.pycache_prefix is not None:
+        return None
+    top = locate(values, environ)
+    if top is None or not may_write() or not is_ones_own(top, os.geteuid()):
+        return None
+    sys.pycache_prefix = top + "/" + running_version_directory()
+    return sys.pycache_prefix
 
 
 def cache_key(values, uid):

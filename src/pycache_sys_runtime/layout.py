@@ -18,6 +18,8 @@ two sources one name, there is no cache file and the answer is None:
 PEP 3147: https://peps.python.org/pep-3147/  PEP 488: https://peps.python.org/pep-0488/
 """
 
+import sys
+
 SOURCE_SUFFIX = ".py"
 BYTECODE_SUFFIX = ".pyc"
 OPTIMIZATION_MARK = ".opt-"
@@ -32,6 +34,14 @@ def version_directory(implementation, major, minor, free_threaded=False):  # noq
     """
     prefix = "" if implementation == "cpython" else implementation
     return "%s%d.%d%s" % (prefix, major, minor, "t" if free_threaded else "")
+
+
+def running_version_directory():
+    # type: () -> str
+    """Name the running interpreter's folder below a tree."""
+    major, minor = sys.version_info[:2]
+    is_free_threaded = "t" in getattr(sys, "abiflags", "")
+    return version_directory(sys.implementation.name, major, minor, is_free_threaded)
 
 
 def cache_name(source_name, tag, optimization=""):

@@ -10,16 +10,16 @@ but the user's own cache.
 """
 
 import _imp
-import marshal
-import os
+import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
 from _frozen_importlib import _verbose_message
 from _frozen_importlib_external import _RAW_MAGIC_NUMBER, MAGIC_NUMBER, SourceFileLoader
+from _imp import _fix_co_filename
 from io import open_code
+from marshal import loads
 
-from pycache_sys_runtime import hide, layout
-from pycache_sys_runtime.own import stamps_say_something
-from pycache_sys_runtime.trust import is_roots, only_root_changes
+from . import layout
+from .startup import BUILT_IN, is_roots, need
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 TREE = "tree"
 BESIDE = "beside the source"
 OWN = "own cache"
+COMPILED = "compiled"
+STOCK = "stock, for there is an explicit prefix"
+
+NONE = "none"
 
 ABSENT = "absent"
 NO_FILE = "not a regular file"
@@ -43,9 +47,9 @@ STALE = "stale"
 """Why a layer does not serve a module."""
 
 HEADER_SIZE = 16
-PACKAGE = "pycache_sys_runtime."
-"""What the hook itself consists of keeps its bytecode beside the source, as stock has it."""
-
+FLATTENED_BEFORE = 315619200
+"""1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
+_STAMPED = MAGIC_NUMBER + bytes(4)
 _CODE = type((lambda: None).__code__)
 _TYPE = 0o170000
 _REGULAR = 0o100000
@@ -57,22 +61,23 @@ _OTHERS_WRITE = 0o002
 class Layers:
     """What one process reads and where it writes; each directory's layers, once they are known.
 
-    ``explicit`` and ``beside`` are as the policy has them, ``exported`` is a prefix that the hook
-    has set itself.
+    ``find_own`` is called for the first module that no tree has. ``explicit`` and ``beside`` are
+    as the policy has them, ``exported`` is a prefix that the hook has set itself.
     """
 
     def __init__(
         self,
         trees,
-        own,
+        find_own,
         beside=True,  # noqa: FBT002 - the policy's word
         explicit="layer",
         exported=None,
         is_traced=False,  # noqa: FBT002 - for support
     ):
-        # type: (tuple[str, ...], OwnCache | None, bool, str, str | None, bool) -> None
+        # type: (tuple[str, ...], Callable[[], OwnCache | None], bool, str, str | None, bool) -> None
         self.trees = trees
-        self.own = own
+        self._find_own = find_own
+        self._own = []  # type: list[OwnCache | None]
         self.beside = beside
         self.explicit = explicit
         self.exported = exported
@@ -81,6 +86,18 @@ class Layers:
         mark = layout.OPTIMIZATION_MARK + str(level) if level else ""
         self.end = "." + str(sys.implementation.cache_tag) + mark + layout.BYTECODE_SUFFIX
         self.known = {}  # type: dict[str, tuple[list[tuple[str, str]], str | None]]
+
+    @property
+    def own(self):
+        # type: () -> OwnCache | None
+        """Return the user's own cache: most processes that find all in a tree never ask."""
+        if not self._own:
+            try:
+                found = self._find_own()
+            except Exception:  # the package may be gone by now, or another one
+                found = None
+            self._own.append(found)
+        return self._own[0]
 
     def prefix(self):
         # type: () -> str
@@ -100,9 +117,7 @@ class Layers:
             return [], None
         if directory[:1] != "/":
             return self._look(directory)  # what a relative one means may change
-        known = self.known.get(directory)
-        if known is None:
-            known = self.known[directory] = self._look(directory)
+        known = self.known[directory] = self._look(directory)
         return known
 
     def _look(self, directory):
@@ -124,7 +139,7 @@ def _absolute(directory):
     place = directory
     if directory[:1] != "/":  # a relative entry of sys.path
         try:
-            place = os.path.join(os.getcwd(), directory).rstrip("/")
+            place = (posix.getcwd() + "/" + directory).rstrip("/")
         except OSError:
             return None
     return place if layout.cache_directory(place, "") is not None else None
@@ -133,7 +148,7 @@ def _absolute(directory):
 def _is_directory(path):
     # type: (str) -> bool
     try:
-        return os.stat(path).st_mode & _TYPE == _DIRECTORY
+        return posix.stat(path).st_mode & _TYPE == _DIRECTORY
     except (OSError, ValueError):
         return False
 
@@ -147,173 +162,226 @@ def trusted_tree(tree, folder, is_built_in):
     """
     path = tree + "/" + folder
     if not is_built_in:
-        return path if only_root_changes(path) else None
+        return path if need("trust").only_root_changes(path) else None
     try:
-        return path if is_roots(os.lstat(tree)) and is_roots(os.lstat(path)) else None
+        return path if is_roots(posix.lstat(tree)) and is_roots(posix.lstat(path)) else None
     except OSError:
         return None
+
+
+def make_layers(values, environment, exported, is_traced):
+    # type: (Mapping[str, object], Callable[[], Mapping[str, str]], str | None, bool) -> Layers
+    """Look at the trees, and say what this process reads and where it writes.
+
+    ``environment`` gives the environment as far as it counts.
+    """
+    folder = layout.running_version_directory()
+    trees = []
+    for key in ("image-tree", "system-tree"):
+        if values[key]:
+            tree = trusted_tree(str(values[key]), folder, values[key] == BUILT_IN[key])
+            if tree is not None:
+                trees.append(tree)
+            elif is_traced and _is_directory(str(values[key]) + "/" + folder):
+                say("%s/%s: %s" % (values[key], folder, HANDS))
+
+    def find_own():
+        # type: () -> OwnCache
+        own, caches = need("own"), need("caches")
+        locate = lambda: caches.locate(values, environment())  # noqa: E731 - called at the first miss
+        cache = own.OwnCache(locate, folder, caches.may_write())
+        return cache  # type: ignore[no-any-return]  # noqa: RET504 - for its type
+
+    return Layers(
+        tuple(trees),
+        find_own,
+        beside=bool(values["read-beside-source"]),
+        explicit=str(values["explicit-prefix"]),
+        exported=exported,
+        is_traced=is_traced,
+    )
 
 
 def make_get_code(layers, stock):
     # type: (Layers, GetCode) -> GetCode
     """Make the method that takes the place of the stock one."""
+    known = layers.known
+    end = layers.end
 
     def get_code(self, fullname):
         # type: (SourceFileLoader, str) -> CodeType
-        prefix = layers.prefix()
-        if (
-            type(self) is not SourceFileLoader
-            or prefix == "exclusive"
-            or fullname.startswith(PACKAGE)
-        ):
+        if type(self) is not SourceFileLoader:
             return stock(self, fullname)
-        source = self.get_filename(fullname)
+        prefix = "" if sys.pycache_prefix is None else layers.prefix()
+        if prefix == "exclusive":
+            return stock(self, fullname)
+        source = self.path if fullname == self.name else self.get_filename(fullname)
         try:
-            status = os.stat(source)
+            status = posix.stat(source)
         except (OSError, ValueError):
             return stock(self, fullname)
         directory, slash, name = source.rpartition("/")
-        directory = directory or slash
-        cached = name[:-3] + layers.end
-        reading = Reading(self, source, status, layers)
-        found, place = layers.of(directory, name)
+        if directory in known and name[-3:] == ".py" != name:
+            found, place = known[directory]
+        else:
+            found, place = layers.of(directory or slash, name)
+        cached = name[:-3] + end
+        missed = []  # type: list[tuple[str, str]]
         for layer, below in found:
             if layer is TREE or not prefix:
-                code = reading.read(layer, below + "/" + cached)
+                path = below + "/" + cached
+                code, why = read(self, layer, path, status)
                 if code is not None:
-                    return reading.serve(fullname, code)
+                    return trace(self, code, layer, path, missed) if layers.is_traced else code
+                missed.append((layer, why))
         if prefix:
-            return stock(self, fullname)
-        return reading.serve(fullname, reading.read_own_or_compile(layers.own, place, cached))
+            code = stock(self, fullname)
+            return trace(self, code, STOCK, "", missed) if layers.is_traced else code
+        return read_own_or_compile(self, layers, place, cached, status, missed)
 
-    hide(get_code)
     return get_code
 
 
-class Reading:
-    """One module's search through the layers.
+def read_own_or_compile(loader, layers, place, cached, status, missed):
+    # type: (SourceFileLoader, Layers, str | None, str, posix.stat_result, list[tuple[str, str]]) -> CodeType
+    """Read the code from the user's own cache; else compile it, and keep it there.
 
-    ``seen`` has each of them with its path and why it did not serve, "" for the one that did.
+    ``place`` is the source's absolute directory, None where no cache has a place for it.
     """
+    own = None if place is None else layers.own
+    path = None if own is None else own.path(place, cached)
+    why = NONE
+    if path is not None:
+        code, why = read(loader, OWN, path, status)
+        if code is not None:
+            return trace(loader, code, OWN, path, missed) if layers.is_traced else code
+    missed.append((OWN, why))
+    data = loader.get_data(loader.path)
+    code = loader.source_to_code(data, loader.path)
+    _verbose_message("code object from {}", loader.path)
+    if own is not None and path is not None and not sys.dont_write_bytecode:
+        own.write(path, code, data, status)
+    return trace(loader, code, COMPILED, "", missed) if layers.is_traced else code
 
-    __slots__ = ("_data", "_is_traced", "_loader", "seen", "source", "status")
 
-    def __init__(self, loader, source, status, layers):
-        # type: (SourceFileLoader, str, os.stat_result, Layers) -> None
-        self._loader = loader
-        self._is_traced = layers.is_traced
-        self._data = None  # type: bytes | None
-        self.source = source
-        self.status = status
-        self.seen = []  # type: list[tuple[str, str, str]]
+def read(loader, layer, path, status):
+    # type: (SourceFileLoader, str, str, posix.stat_result) -> tuple[CodeType | None, str]
+    """Read a source's code from one layer; or None, and why it does not have it, or not rightly.
 
-    def source_bytes(self):
-        # type: () -> bytes
-        """Read the source, once."""
-        if self._data is None:
-            self._data = self._loader.get_data(self.source)
-        return self._data
+    ``status`` is the source's, as it was before anything of it was read.
+    """
+    try:
+        found = posix.stat(path)
+        if found.st_mode & _TYPE != _REGULAR:  # a FIFO would hold us up
+            return None, NO_FILE
+        with open_code(path) as file:
+            if layer is BESIDE:  # elsewhere nobody can have exchanged it
+                found = posix.fstat(file.fileno())
+            content = file.read()
+    except (OSError, ValueError):
+        return None, ABSENT
+    if layer is not TREE and not in_right_hands(found, status, layer):
+        return None, HANDS
+    if content[:8] == _STAMPED and len(content) >= HEADER_SIZE:
+        fits = content[8:16] == _stamps(status) and _stamps_say_enough(found, status, layer)
+        why = "" if fits else STALE
+    else:
+        why = _judge_other(loader, content)
+    if why:
+        if why is STALE:
+            _verbose_message("bytecode is stale for {!r}", loader.name)
+        return None, why
+    return _load(loader, path, content)
 
-    def read(self, layer, path):
-        # type: (str, str) -> CodeType | None
-        """Read the code from one layer; None where it does not have it, or not rightly."""
-        code, why = self._read(layer, path)
-        self.seen.append((layer, path, why))
-        if code is None:
-            return None
-        _verbose_message("{} matches {}", path, self.source)
+
+def _load(loader, path, content):
+    # type: (SourceFileLoader, str, bytes) -> tuple[CodeType | None, str]
+    try:
+        code = loads(memoryview(content)[HEADER_SIZE:])  # noqa: S302 - as importlib
+    except Exception:
+        return None, DAMAGED
+    if type(code) is not _CODE:
+        return None, DAMAGED
+    if sys.flags.verbose:
+        _verbose_message("{} matches {}", path, loader.path)
         _verbose_message("code object from {!r}", path)
-        _imp._fix_co_filename(code, self.source)
-        return code
+    _fix_co_filename(code, loader.path)
+    return code, ""
 
-    def read_own_or_compile(self, own, place, cached):
-        # type: (OwnCache | None, str | None, str) -> CodeType
-        """Read the code from the user's own cache; else compile it, and keep it there."""
-        path = None
-        if own is not None and place is not None:
-            path = own.path(place, cached)
-            code = None if path is None else self.read(OWN, path)
-            if code is not None:
-                return code
-        data = self.source_bytes()
-        compiled = self._loader.source_to_code(data, self.source)
-        _verbose_message("code object from {}", self.source)
-        if own is not None and path is not None and not sys.dont_write_bytecode:
-            own.write(path, compiled, data, self.status)
-        return compiled
 
-    def _read(self, layer, path):
-        # type: (str, str) -> tuple[CodeType | None, str]
-        try:
-            found = os.stat(path)
-            if found.st_mode & _TYPE != _REGULAR:  # a FIFO would hold us up
-                return None, NO_FILE
-            with open_code(path) as file:
-                if layer is not TREE:
-                    found = os.fstat(file.fileno())
-                content = file.read()
-        except (OSError, ValueError):
-            return None, ABSENT
-        if layer is not TREE and not in_right_hands(found, self.status, layer):
-            return None, HANDS
-        flags = int.from_bytes(content[4:8], "little")
-        if len(content) < HEADER_SIZE or flags & ~3:
-            return None, DAMAGED
-        if content[:4] != MAGIC_NUMBER:
-            return None, OTHER_VERSION
-        if not (self._hash_fits(content) if flags & 1 else self._stamps_fit(content, found, layer)):
-            return None, STALE
-        try:
-            code = marshal.loads(memoryview(content)[HEADER_SIZE:])  # noqa: S302 - as importlib
-        except Exception:
-            return None, DAMAGED
-        return (code, "") if type(code) is _CODE else (None, DAMAGED)
+def _stamps(status):
+    # type: (posix.stat_result) -> bytes
+    """Return a source's time and size as a header has them."""
+    seconds = int(status.st_mtime) & 0xFFFFFFFF
+    return (seconds | (status.st_size & 0xFFFFFFFF) << 32).to_bytes(8, "little")
 
-    def _hash_fits(self, content):
-        # type: (bytes) -> bool
-        mode = _imp.check_hash_based_pycs
-        if mode == "never" or not (content[4] & 2 or mode == "always"):
-            return True
-        return content[8:16] == _imp.source_hash(_RAW_MAGIC_NUMBER, self.source_bytes())
 
-    def _stamps_fit(self, content, found, layer):
-        # type: (bytes, os.stat_result, str) -> bool
-        status = self.status
-        return (
-            content[8:12] == (int(status.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
-            and content[12:16] == (status.st_size & 0xFFFFFFFF).to_bytes(4, "little")
-            # a source that was replaced by one of the same size and time shows it here
-            and (layer is not TREE or found.st_ctime_ns >= status.st_ctime_ns)
-            and (layer is not OWN or stamps_say_something(status))
-        )
+def _stamps_say_enough(found, status, layer):
+    # type: (posix.stat_result, posix.stat_result, str) -> bool
+    """Tell whether a source is known by its stamps, beyond what stock wants to know."""
+    if layer is TREE:
+        # a source that was replaced by one of the same size and time shows it here
+        return found.st_ctime_ns >= status.st_ctime_ns
+    return layer is BESIDE or stamps_tell(status)
 
-    def serve(self, fullname, code):
-        # type: (str, CodeType) -> CodeType
-        """Give out the code, and say on stderr where it is from if that was asked for."""
-        if self._is_traced:
-            served, missed = "compiled", []
-            for layer, path, why in self.seen:
-                if why:
-                    missed.append("%s: %s" % (layer, why))
-                else:
-                    served = "%s %s" % (layer, path)
-            line = "pycache-sys: %s: %s" % (fullname, "; ".join([served, *missed]))
-            try:
-                sys.stderr.write(line.encode("ascii", "backslashreplace").decode() + "\n")
-                sys.stderr.flush()  # before 3.9 os._exit drops what is buffered
-            except Exception:  # noqa: S110 - no stderr: then nobody wants to know
-                pass
-        return code
+
+def stamps_tell(status):
+    # type: (posix.stat_result) -> bool
+    """Tell whether a source's size and time are enough to know it by, in the user's own cache.
+
+    Not where times are flattened, and not for sources of others: a home directory that containers
+    share has seen other files of that name.
+    """
+    return status.st_mtime >= FLATTENED_BEFORE and status.st_uid == posix.geteuid()
+
+
+def _judge_other(loader, content):
+    # type: (SourceFileLoader, bytes) -> str
+    """Say what is wrong with bytecode that does not go by stamps; "" where its hash is right."""
+    if len(content) < HEADER_SIZE:
+        _verbose_message("reached EOF while reading pyc header of {!r}", loader.name)
+        return DAMAGED
+    if content[:4] != MAGIC_NUMBER:
+        _verbose_message("bad magic number in {!r}: {!r}", loader.name, content[:4])
+        return OTHER_VERSION
+    flags = int.from_bytes(content[4:8], "little")
+    if flags & ~3 or not flags & 1:
+        return DAMAGED
+    mode = _imp.check_hash_based_pycs
+    if mode == "never" or not (flags & 2 or mode == "always"):
+        return ""
+    found = _imp.source_hash(_RAW_MAGIC_NUMBER, loader.get_data(loader.path))
+    return "" if content[8:16] == found else STALE
+
+
+def trace(loader, code, layer, path, missed):
+    # type: (SourceFileLoader, CodeType, str, str, list[tuple[str, str]]) -> CodeType
+    """Give out the code; say on stderr where it is from, and why other layers did not have it."""
+    served = layer + " " + path if path else layer
+    words = [served, *[name + ": " + why for name, why in missed]]
+    say(loader.name + ": " + "; ".join(words))
+    return code
+
+
+def say(text):
+    # type: (str) -> None
+    """Write a line for whoever asked for it."""
+    line = ("pycache-sys: " + text).encode("ascii", "backslashreplace").decode()
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()  # before 3.9 os._exit drops what is buffered
+    except Exception:  # noqa: S110 - no stderr: then nobody wants to know
+        pass
 
 
 def in_right_hands(found, status, layer):
-    # type: (os.stat_result, os.stat_result, str) -> bool
+    # type: (posix.stat_result, posix.stat_result, str) -> bool
     """Tell whether nobody wrote a cache file who could not have written its source.
 
     Beside the source it may be root's, the user's, or the source's owner's; in a directory such as
     ``/tmp`` anybody may have made the ``__pycache__``.
     """
-    euid = os.geteuid()
+    euid = posix.geteuid()
     if layer is OWN:
         return found.st_uid == euid and not found.st_mode & (_GROUP_WRITES | _OTHERS_WRITE)
     if found.st_uid not in (0, euid, status.st_uid):
@@ -321,13 +389,3 @@ def in_right_hands(found, status, layer):
     if found.st_mode & ~status.st_mode & (_GROUP_WRITES | _OTHERS_WRITE):
         return False
     return not found.st_mode & _GROUP_WRITES or found.st_gid == status.st_gid
-
-
-for _function in (
-    Reading.read,
-    Reading._read,
-    Reading._hash_fits,
-    Reading.source_bytes,
-    Reading.read_own_or_compile,
-):
-    hide(_function)

@@ -14,15 +14,14 @@ from _frozen_importlib_external import (
 )
 from _imp import source_hash
 
-from pycache_sys_runtime.trust import is_link, is_root, steps
+from .loader import stamps_tell
+from .startup import is_root
+from .trust import is_link, steps
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
     from collections.abc import Callable  # noqa: F401 - in comments
     from types import CodeType  # noqa: F401 - in comments
-
-FLATTENED_BEFORE = 315619200
-"""1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
 
 _TYPE = 0o170000
 _DIRECTORY = 0o040000
@@ -82,20 +81,10 @@ class OwnCache:
             _remove(temporary)
 
 
-def stamps_say_something(status):
-    # type: (os.stat_result) -> bool
-    """Tell whether a source's size and time are enough to know it by, in the user's own cache.
-
-    Not where times are flattened, and not for sources of others: a home directory that containers
-    share has seen other files of that name.
-    """
-    return status.st_uid == os.geteuid() and status.st_mtime >= FLATTENED_BEFORE
-
-
 def _content(code, data, status):
     # type: (CodeType, bytes, os.stat_result) -> bytes
     """Write a pyc with a hash of the source where its size and time would not do."""
-    if stamps_say_something(status):
+    if stamps_tell(status):
         return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
     return bytes(_code_to_hash_pyc(code, source_hash(_RAW_MAGIC_NUMBER, data)))
 

@@ -18,8 +18,9 @@ and says what is wrong (``pycache_sys.policy``).
 
 import os
 
-import pycache_sys_runtime as package
-from pycache_sys_runtime.trust import is_roots, only_root_changes
+from . import startup
+from .startup import is_roots
+from .trust import only_root_changes
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     Ids = Callable[[], Mapping[str, int]]
     Gids = Callable[[], Collection[int]]
 
-DIRECTORIES = package.DIRECTORIES
-FILE_NAME = package.FILE_NAME
-MAIN_FILES = package.MAIN_FILES
-DROP_IN_DIRECTORIES = package.DROP_IN_DIRECTORIES
+DIRECTORIES = startup.DIRECTORIES
+FILE_NAME = startup.FILE_NAME
+MAIN_FILES = startup.MAIN_FILES
+DROP_IN_DIRECTORIES = startup.DROP_IN_DIRECTORIES
 DROP_IN_SUFFIX = ".conf"
 SIZE_LIMIT = 65536
 """The longest policy file, in bytes."""
@@ -62,7 +63,7 @@ DEFAULTS = {
 SYSTEM_WIDE = frozenset(["system-tree", "image-tree", "root-cache", "service-uids"])
 """What holds for everybody: no section can change it."""
 
-BUILT_IN = package.BUILT_IN
+BUILT_IN = startup.BUILT_IN
 """``DEFAULTS`` as ``understand`` reads them: start-up has no time to do it."""
 
 DIRECTORY_PLACEHOLDERS = ("{user_cache_dir}", "{runtime_dir}", "{cache_directory}")
@@ -300,9 +301,9 @@ def rank(section, implementation, version, uid, gids, ids):
         return EVERYWHERE if section == "" else -1
     kind, _, argument = section.partition(" ")
     if kind == "python":
-        from pycache_sys_runtime.pythons import match_python  # noqa: PLC0415 - few policies need it
-
-        return match_python(argument, implementation, version)
+        # few policies need it
+        match_python = startup.need("pythons").match_python
+        return match_python(argument, implementation, version)  # type: ignore[no-any-return]
     if kind == "user":
         return USER if _names_one(kind, argument, (uid,), ids) else -1
     if kind == "group":

@@ -3,27 +3,86 @@
 As little as possible, and nothing that can fail: the layers themselves are loaded by the first
 module that does not come frozen, built in or from here. What is decided here is decided for the
 life of the process: whether there is a hook, and by which policy.
+
+This file is executed by its path, under a name of its own (``pycache_sys.core.delivery`` has the
+line that does it): finders cost more than all the rest, and a program that imports this package
+gets the one on its own path. So modules here know each other by relative names, and what start-up
+needs before anything else stands in this one.
 """
 
-import os
+import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
-from _frozen_importlib_external import SourceFileLoader
-
-from pycache_sys_runtime import BUILT_IN, DROP_IN_DIRECTORIES, MAIN_FILES, hide
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import (
+    _RAW_MAGIC_NUMBER,
+    MAGIC_NUMBER,
+    SourceFileLoader,
+    _pack_uint32,
+)
+from _imp import _fix_co_filename, source_hash
+from io import open_code
+from marshal import loads
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
-    from collections.abc import Mapping  # noqa: F401 - in comments
-    from types import CodeType  # noqa: F401 - in comments
+    from collections.abc import Callable, Mapping  # noqa: F401 - in comments
+    from types import CodeType
+    from typing import Any  # noqa: F401 - in comments
 
-    from pycache_sys_runtime.loader import GetCode, Layers  # noqa: F401 - in comments
+    GetCode = Callable[[SourceFileLoader, str], CodeType]
+
+DIRECTORIES = ("/etc", "/run", "/usr/lib")
+"""Where policy stands, the highest precedence first."""
+FILE_NAME = "pycacheprefix.conf"
+MAIN_FILES = (
+    "/etc/pycacheprefix.conf",
+    "/run/pycacheprefix.conf",
+    "/usr/lib/pycacheprefix.conf",
+)
+DROP_IN_DIRECTORIES = (
+    "/etc/pycacheprefix.conf.d",
+    "/run/pycacheprefix.conf.d",
+    "/usr/lib/pycacheprefix.conf.d",
+)
+
+BUILT_IN = {
+    "enabled": True,
+    "system-tree": "/var/cache/python",
+    "image-tree": "/usr/lib/pycache",
+    "user-cache": "{user_cache_dir}",
+    "root-cache": "/var/cache/pycache-sys/root",
+    "service-cache": "{cache_directory}",
+    "service-uids": ((1, 999), (61184, 65519), (65534, 65534)),
+    "read-beside-source": True,
+    "explicit-prefix": "layer",
+    "export-prefix": False,
+}
+"""What holds where no policy says anything, as ``policy.understand`` reads it."""
 
 SWITCH = "PYCACHE_SYS"
 """``off`` turns the hook off for one process, ``trace`` says which layer served each module."""
+MARK = "pycache_sys"
+"""The attribute of ``get_code`` that says the hook is in place."""
+FROZEN = "<frozen importlib._bootstrap_external>"
+"""Frames of code with this file name are left out of the tracebacks of imports."""
 
-_PACKAGE = "pycache_sys_runtime."
-_MAINTAINER_SCRIPT = "DPKG_MAINTSCRIPT_PACKAGE"
-_MARK = "pycache_sys"
+ROOT = 0
+OVERFLOW = 65534
+"""How the owner of a file shows whose uid has no place in this user namespace."""
+_WRITABLE_BY_OTHERS = 0o022
+
+PRIVATE = "_pycache_sys"
+"""What this package is called where it is the hook."""
+_UNCHECKED_HASH = 1
+_CHECKED_HASH = 3
+_IMPORTED_BY = {
+    "caches": ("layout", "own"),
+    "loader": ("layout",),
+    "own": ("loader", "trust"),
+    "policy": ("trust",),
+}
+_PACKAGE = __name__.rpartition(".")[0]
+_FOLDER = __file__.rpartition("/")[0]
 
 
 def start():
@@ -38,35 +97,35 @@ def start():
 def _start():
     # type: () -> None
     stock = SourceFileLoader.get_code
-    if hasattr(stock, _MARK) or sys.implementation.cache_tag is None:
+    if hasattr(stock, MARK) or sys.implementation.cache_tag is None:
         return
-    environ = environment()
-    switch = environ.get(SWITCH)
+    switch = environment().get(SWITCH)
     if switch == "off":
         return
     values = read_policy()
     if not values["enabled"]:
         return
-    exported = export(values) if values["export-prefix"] else None
+    exported = None
+    if values["export-prefix"]:
+        exported = need("caches").export(values, environment())
 
     def get_code(self, fullname):
         # type: (SourceFileLoader, str) -> CodeType
         """Load the hook when there is something for it to load."""
-        if type(self) is not SourceFileLoader or fullname.startswith(_PACKAGE):
+        if type(self) is not SourceFileLoader:
             return stock(self, fullname)
         try:
-            from pycache_sys_runtime.loader import make_get_code  # noqa: PLC0415 - not at every start
-
-            layers = make_layers(values, exported, switch == "trace")
-            method = make_get_code(layers, stock)
-            setattr(method, _MARK, layers)
+            loader = need("loader")
+            layers = loader.make_layers(values, environment, exported, switch == "trace")
+            method = loader.make_get_code(layers, stock)
+            setattr(method, MARK, layers)
         except Exception:  # the package may be gone by now
             method = stock
         SourceFileLoader.get_code = method
-        return method(self, fullname)
+        return method(self, fullname)  # type: ignore[no-any-return]
 
-    hide(get_code)
-    setattr(get_code, _MARK, None)
+    get_code.__code__ = get_code.__code__.replace(co_filename=FROZEN)
+    setattr(get_code, MARK, None)
     SourceFileLoader.get_code = get_code
 
 
@@ -75,9 +134,11 @@ def environment():
     """Return the environment, empty where it must not count."""
     if sys.flags.ignore_environment:
         return {}
-    if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
+    if posix.getuid() != posix.geteuid() or posix.getgid() != posix.getegid():
         return {}
-    return os.environ
+    from os import environ  # noqa: PLC0415 - see above
+
+    return environ
 
 
 def read_policy():
@@ -85,70 +146,100 @@ def read_policy():
     """Read the policy, if there is any file of one."""
     for path in MAIN_FILES + DROP_IN_DIRECTORIES:
         try:
-            os.lstat(path)
+            posix.lstat(path)
         except OSError:
             continue
-        from pycache_sys_runtime.policy import load  # noqa: PLC0415 - most systems have no file
-
-        return load(sys.implementation.name, sys.version_info[:3])
+        values = need("policy").load(sys.implementation.name, sys.version_info[:3])
+        return values  # type: ignore[no-any-return]  # noqa: RET504 - for its type
     return BUILT_IN
 
 
-def folder():
-    # type: () -> str
-    """Name this interpreter's folder below a tree."""
-    from pycache_sys_runtime.layout import version_directory  # noqa: PLC0415 - not at every start
+def is_roots(status):
+    # type: (posix.stat_result) -> bool
+    """Tell whether a file is root's and nobody else may write it.
 
-    major, minor = sys.version_info[:2]
-    is_free_threaded = "t" in getattr(sys, "abiflags", "")
-    return version_directory(sys.implementation.name, major, minor, is_free_threaded)
-
-
-def locate(values):
-    # type: (Mapping[str, object]) -> str | None
-    """Say where this user's own cache is; None where there is none."""
-    from pycache_sys_runtime import caches  # noqa: PLC0415 - at the first module in no tree
-
-    uid = os.geteuid()
-    template = values[caches.cache_key(values, uid)]
-    if not template:
-        return None
-    return caches.expand(template, uid, environment() if uid else {})
+    In a user namespace real root shows as the overflow uid; it is root where ``/usr`` shows the
+    same. This is meant for paths that only a package or the administrator can fill.
+    """
+    return not status.st_mode & _WRITABLE_BY_OTHERS and is_root(status.st_uid)
 
 
-def export(values):
-    # type: (Mapping[str, object]) -> str | None
-    """Make the own cache the prefix of all that compiles on its own account."""
-    if sys.pycache_prefix is not None:
-        return None
-    from pycache_sys_runtime.own import is_ones_own  # noqa: PLC0415 - few policies export it
+def is_root(uid):
+    # type: (int) -> bool
+    """Tell whether a uid is root's, also where it has no place in this user namespace."""
+    if uid == ROOT:
+        return True
+    if uid != OVERFLOW:
+        return False
+    try:
+        return posix.stat("/usr").st_uid == OVERFLOW
+    except OSError:
+        return False
 
-    top = locate(values)
-    if top is None or _MAINTAINER_SCRIPT in os.environ or not is_ones_own(top, os.geteuid()):
-        return None
-    sys.pycache_prefix = top + "/" + folder()
-    return sys.pycache_prefix
+
+def need(name):
+    # type: (str) -> Any
+    """Return one of this package's modules, from where this one stands.
+
+    It counts as loaded when all of it is: two threads may come here at the same time, and so may
+    the handler of a signal.
+    """
+    full = _PACKAGE + "." + name
+    module = sys.modules.get(full)
+    if module is None:
+        for other in _IMPORTED_BY.get(name, ()):  # the import statement would go by the finders
+            need(other)
+        if _PACKAGE not in sys.modules:
+            this = sys.modules[__name__] = _make(__name__, "startup")
+            this.__dict__.update(globals())
+            package = _make(_PACKAGE, "__init__")
+            package.__path__ = package.__spec__.submodule_search_locations = [_FOLDER]
+            sys.modules[_PACKAGE] = package
+        module = _make(full, name)
+        exec(_read(module.__loader__), module.__dict__)  # noqa: S102 - it is what an import does
+        sys.modules[full] = module
+        setattr(sys.modules[_PACKAGE], name, module)
+    return module
 
 
-def make_layers(values, exported, is_traced):
-    # type: (Mapping[str, object], str | None, bool) -> Layers
-    """Look at the trees, and say what this process reads and where it writes."""
-    from pycache_sys_runtime.loader import Layers, trusted_tree  # noqa: PLC0415 - not at every start
-    from pycache_sys_runtime.own import OwnCache  # noqa: PLC0415 - as above
+def _make(full, name):
+    # type: (str, str) -> Any
+    """Make a module that has nothing in it yet."""
+    module = type(sys)(full)
+    module.__file__ = _FOLDER + "/" + name + ".py"
+    module.__loader__ = SourceFileLoader(full, module.__file__)
+    module.__spec__ = ModuleSpec(full, module.__loader__, origin=module.__file__)
+    return module
 
-    name = folder()
-    trees = []
-    for key in ("image-tree", "system-tree"):
-        if values[key]:
-            tree = trusted_tree(values[key], name, values[key] == BUILT_IN[key])
-            if tree is not None:
-                trees.append(tree)
-    own = OwnCache(lambda: locate(values), name, _MAINTAINER_SCRIPT not in os.environ)
-    return Layers(
-        tuple(trees),
-        own,
-        beside=bool(values["read-beside-source"]),
-        explicit=str(values["explicit-prefix"]),
-        exported=exported,
-        is_traced=is_traced,
-    )
+
+def _read(loader):
+    # type: (SourceFileLoader) -> CodeType
+    """Read the bytecode beside one of our own sources, or compile it, and hide its frames.
+
+    Stock's steps, by the shortest way. Nothing is written: whoever installs us compiles us, too.
+    """
+    path = loader.path
+    directory, _, name = path.rpartition("/")
+    level = "" if not sys.flags.optimize else ".opt-" + str(sys.flags.optimize)
+    cached = name[:-2] + str(sys.implementation.cache_tag) + level + ".pyc"
+    try:
+        status = posix.stat(path)
+        with open_code(directory + "/__pycache__/" + cached) as file:
+            content = file.read()
+        expected = _pack_uint32(0) + _pack_uint32(status.st_mtime) + _pack_uint32(status.st_size)
+        if content[4] == _UNCHECKED_HASH:  # some distributions compile everything so
+            expected = content[4:16]
+        elif content[4] == _CHECKED_HASH:
+            found = source_hash(_RAW_MAGIC_NUMBER, loader.get_data(path))
+            expected = _pack_uint32(_CHECKED_HASH) + found
+        if content[:4] == MAGIC_NUMBER and content[4:16] == expected:
+            code = loads(memoryview(content)[16:])  # noqa: S302 - as importlib
+            _fix_co_filename(code, FROZEN)  # raises where it is no code
+            return code  # type: ignore[no-any-return]
+    except Exception:  # noqa: S110 - whatever is wrong with it, there is the source
+        pass
+    return loader.source_to_code(loader.get_data(path), FROZEN)
+
+
+if _PACKAGE == PRIVATE:
+    start()

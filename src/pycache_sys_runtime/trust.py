@@ -1,51 +1,25 @@
-"""What only root can change: the part of the rule that every start-up needs.
+"""Whom and what to believe: the part of the rules that every process needs.
 
 The builder's own rule (``pycache_sys.system.trust``) says why something is refused; this one only
 says that it is. Both look at each directory and each link on the way.
 """
 
-import os
+import posix  # os itself would be kept from being taken down early at exit, which costs
+
+from .startup import is_root, is_roots
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
     from collections.abc import Iterator  # noqa: F401 - in comments
 
-ROOT = 0
-OVERFLOW = 65534
-"""How the owner of a file shows whose uid has no place in this user namespace."""
-
 _TYPE = 0o170000
 _LINK = 0o120000
-_WRITABLE_BY_OTHERS = 0o022
 _LINKS_FOLLOWED = 40
 _ELOOP = 40
 
 
-def is_roots(status):
-    # type: (os.stat_result) -> bool
-    """Tell whether a file is root's and nobody else may write it.
-
-    In a user namespace real root shows as the overflow uid; it is root where ``/usr`` shows the
-    same. This is meant for paths that only a package or the administrator can fill.
-    """
-    return not status.st_mode & _WRITABLE_BY_OTHERS and is_root(status.st_uid)
-
-
-def is_root(uid):
-    # type: (int) -> bool
-    """Tell whether a uid is root's, also where it has no place in this user namespace."""
-    if uid == ROOT:
-        return True
-    if uid != OVERFLOW:
-        return False
-    try:
-        return os.stat("/usr").st_uid == OVERFLOW
-    except OSError:
-        return False
-
-
 def steps(path):
-    # type: (str) -> Iterator[os.stat_result]
+    # type: (str) -> Iterator[posix.stat_result]
     """Yield the ``lstat`` of each directory, link and file on the way to an absolute path.
 
     Links are followed. Raises OSError where the way ends, and ValueError for what is no path.
@@ -61,7 +35,7 @@ def steps(path):
             current = current.rpartition("/")[0]
             continue
         step = current + "/" + name
-        status = os.lstat(step)
+        status = posix.lstat(step)
         yield status
         if not is_link(status):
             current = step
@@ -69,14 +43,14 @@ def steps(path):
         links -= 1
         if not links:
             raise OSError(_ELOOP, "too many links", step)
-        target = os.readlink(step)
+        target = posix.readlink(step)
         if target[:1] == "/":
             current = ""
         pending += target.split("/")[::-1]
 
 
 def is_link(status):
-    # type: (os.stat_result) -> bool
+    # type: (posix.stat_result) -> bool
     """Tell whether this is a symbolic link's own ``lstat``."""
     return status.st_mode & _TYPE == _LINK
 

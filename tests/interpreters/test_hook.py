@@ -36,17 +36,16 @@ FEW = list(
 HOOK = """
 import sys
 sys.path.insert(0, {runtime!r})
-import pycache_sys_runtime
 from pycache_sys_runtime import startup
-startup.read_policy = lambda: dict(pycache_sys_runtime.BUILT_IN, **{policy!r})
+startup.read_policy = lambda: dict(startup.BUILT_IN, **{policy!r})
 startup.start()
 sys.path.pop(0)
 """
 WRITES = "import sys; sys.dont_write_bytecode = False\n"
 PROBE = (
     f"import sys; sys.path.insert(0, {os.path.dirname(pycache_sys_runtime.__path__[0])!r})\n"
-    "from pycache_sys_runtime.startup import folder\n"
-    "print(sys.implementation.cache_tag, folder())"
+    "from pycache_sys_runtime.layout import running_version_directory\n"
+    "print(sys.implementation.cache_tag, running_version_directory())"
 )
 TREE, BESIDE, OWN, COMPILED = "tree", "beside the source", "own cache", "compiled"
 

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from os.path import normpath
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import assume, example, given
@@ -169,3 +170,22 @@ def test_each_kind_of_interpreter_has_its_own_folder(
     assert layout.version_directory(*arguments, free_threaded=free_threaded) == expected
     if not free_threaded:
         assert layout.version_directory(*arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("implementation", "flags", "expected"),
+    [
+        ("cpython", {}, "3.13"),
+        ("cpython", {"abiflags": ""}, "3.13"),
+        ("cpython", {"abiflags": "t"}, "3.13t"),
+        ("pypy", {}, "pypy3.13"),
+    ],
+)
+def test_the_folder_names_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch, implementation: str, flags: dict[str, str], expected: str
+) -> None:
+    fake = SimpleNamespace(
+        version_info=(3, 13, 1), implementation=SimpleNamespace(name=implementation), **flags
+    )
+    monkeypatch.setattr(layout, "sys", fake)
+    assert layout.running_version_directory() == expected

@@ -8,7 +8,6 @@ import marshal
 import os
 import stat
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +16,13 @@ from typing import Any
 
 import pytest
 
-from pycache_sys_runtime import layout, loader, own
-from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers, Reading, in_right_hands
+from fake_system import FakeProcess
+from pycache_sys_runtime import layout, loader, own, trust
+from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers, in_right_hands
+from pycache_sys_runtime.startup import BUILT_IN
+from strategies import SECOND
 from strategies import status as made_status
 
-HIDDEN = "<frozen importlib._bootstrap_external>"
-SHIPPED = {
-    name: part.__code__.co_filename
-    for name, part in vars(Reading).items()
-    if hasattr(part, "__code__")
-}
 FOLDER = "3.x"
 SOURCE = "answer = 'source'\n"
 LAYERS = (TREE, BESIDE, OWN)
@@ -35,7 +31,7 @@ SELF = os.geteuid()
 
 
 class ShownOs:
-    """The module ``os``, with other owners and modes where a test says so."""
+    """The module ``posix``, with other owners and modes where a test says so."""
 
     def __init__(self) -> None:
         self.shown: dict[tuple[int, int], dict[str, int]] = {}
@@ -140,7 +136,8 @@ class World:
 
     def layers(self, *trees: str, **settings: Any) -> Layers:
         cache = own.OwnCache(lambda: str(self.top), FOLDER, self.may_write)
-        return Layers(trees or (str(self.tree),), settings.pop("own", cache), **settings)
+        chosen = settings.pop("own", cache)
+        return Layers(trees or (str(self.tree),), lambda: chosen, **settings)
 
     def code(self, layers: Layers | None = None, path: str | None = None) -> CodeType:
         def stock(this: importlib.machinery.SourceFileLoader, name: str) -> CodeType:
@@ -170,15 +167,10 @@ def run(code: CodeType) -> str:
 
 @pytest.fixture(autouse=True)
 def _as_a_plain_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write bytecode, heed no prefix, and let coverage see the hidden functions."""
+    """Write bytecode, and heed no prefix."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(sys, "pycache_prefix", None)
     monkeypatch.setattr(_imp, "check_hash_based_pycs", "default")
-    for name in SHIPPED:
-        part = vars(Reading)[name]
-        shown = part.__code__.replace(co_filename=loader.__file__)
-        monkeypatch.setattr(part, "__code__", shown)
-    monkeypatch.setattr(loader, "hide", lambda _: None)
 
 
 @pytest.fixture
@@ -189,7 +181,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> ShownOs:
     fake = ShownOs()
-    monkeypatch.setattr(loader, "os", fake)
+    monkeypatch.setattr(loader, "posix", fake)
     return fake
 
 
@@ -439,7 +431,7 @@ class TestHashes:
         world.put(layer, world.hashed(layer, flags=flags, data=data))
         assert world.load() == (layer if served else "source")
 
-    @pytest.mark.parametrize("mtime", [0, own.FLATTENED_BEFORE - 1])
+    @pytest.mark.parametrize("mtime", [0, loader.FLATTENED_BEFORE - 1])
     def test_a_flattened_time_gives_a_checked_hash(self, world: World, mtime: int) -> None:
         os.utime(world.source, (mtime, mtime))
         world.load()
@@ -472,6 +464,22 @@ class TestHashes:
         assert world.load() == TREE
         shown.declare(world.source, ctime=entry.stat().st_ctime_ns + 1)
         assert world.load() == "source"
+
+
+@pytest.mark.parametrize(
+    ("uid", "mtime", "tell"),
+    [
+        (SELF, loader.FLATTENED_BEFORE, True),
+        (SELF, loader.FLATTENED_BEFORE - 1, False),
+        (SELF, 0, False),
+        (OTHER, loader.FLATTENED_BEFORE, False),
+        (OTHER, 0, False),
+    ],
+)
+def test_stamps_tell_of_ones_own_sources_whose_times_are_true(
+    uid: int, mtime: int, tell: bool
+) -> None:
+    assert loader.stamps_tell(made_status(uid=uid, mtime=mtime * SECOND)) is tell
 
 
 class TestHands:
@@ -604,7 +612,7 @@ class TestSources:
             def stat(self, path: str) -> os.stat_result:
                 return super().stat(str(world.source) if path == "/mod.py" else path)
 
-        monkeypatch.setattr(loader, "os", Rooted())
+        monkeypatch.setattr(loader, "posix", Rooted())
         monkeypatch.chdir(world.sources)
         world.put(BESIDE)
         world.put(OWN)
@@ -618,7 +626,7 @@ class TestSources:
     ) -> None:
         gone = ShownOs()
         monkeypatch.setattr(gone, "getcwd", no_directory, raising=False)
-        monkeypatch.setattr(loader, "os", gone)
+        monkeypatch.setattr(loader, "posix", gone)
         monkeypatch.chdir(world.sources)
         assert world.load(path="mod.py") == "source"
         assert world.files() == [world.source]
@@ -682,7 +690,7 @@ def test_each_optimization_has_its_own_name(
         optimize = level
 
     monkeypatch.setattr(sys, "flags", Flags)
-    end = Layers((), None).end
+    end = Layers((), lambda: None).end
     assert end == f".{sys.implementation.cache_tag}{mark}{layout.BYTECODE_SUFFIX}"
 
 
@@ -721,7 +729,34 @@ class TestTrace:
     ) -> None:
         spoil(world, world.put(TREE))
         world.load(world.layers(is_traced=True, own=None))
-        assert capsys.readouterr().err == f"pycache-sys: mod: compiled; tree: {why}\n"
+        said = f"pycache-sys: mod: compiled; tree: {why}; own cache: none\n"
+        assert capsys.readouterr().err == said
+
+    def test_it_says_what_is_left_to_stock(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
+        stale_mtime(world, world.put(TREE))
+        assert world.load(world.layers(is_traced=True)) == "stock"
+        said = "pycache-sys: mod: stock, for there is an explicit prefix; tree: stale\n"
+        assert capsys.readouterr().err == said
+
+    @pytest.mark.parametrize("is_traced", [False, True])
+    def test_it_names_trees_in_wrong_hands(
+        self,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        is_traced: bool,
+    ) -> None:
+        folder = layout.running_version_directory()
+        tree = world.folder / "tree-of-others"
+        (tree / folder).mkdir(parents=True)
+        monkeypatch.setattr(loader, "trusted_tree", lambda *_: None)
+        values = {**BUILT_IN, "system-tree": str(tree), "image-tree": f"{tree}/absent"}
+        loader.make_layers(values, dict, None, is_traced)
+        said = f"pycache-sys: {tree}/{folder}: in wrong hands\n" if is_traced else ""
+        assert capsys.readouterr().err == said
 
     def test_it_says_whose_hands_are_wrong(
         self, world: World, shown: ShownOs, capsys: pytest.CaptureFixture[str]
@@ -759,6 +794,11 @@ def test_it_is_as_verbose_as_stock(world: World, monkeypatch: pytest.MonkeyPatch
     def say(message: str, *arguments: object) -> None:
         said.append(message.format(*arguments))
 
+    class Flags:
+        optimize = sys.flags.optimize
+        verbose = 1
+
+    monkeypatch.setattr(sys, "flags", Flags)
     monkeypatch.setattr(loader, "_verbose_message", say)
     monkeypatch.setattr(own, "_verbose_message", say)
     source, entry = str(world.source), str(world.entry(OWN))
@@ -769,11 +809,32 @@ def test_it_is_as_verbose_as_stock(world: World, monkeypatch: pytest.MonkeyPatch
     assert said == [f"{entry} matches {source}", f"code object from {entry!r}"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (stale_mtime, "bytecode is stale for 'mod'"),
+        (short, "reached EOF while reading pyc header of 'mod'"),
+        (wrong_magic, "bad magic number in 'mod': "),
+    ],
+)
+def test_what_is_wrong_with_bytecode_is_said_in_stocks_words(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[World, Path], None],
+    expected: str,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(loader, "_verbose_message", lambda m, *args: said.append(m.format(*args)))
+    spoil(world, world.put(BESIDE))
+    world.load()
+    assert said[0].startswith(expected)
+
+
 class TestTrustedTree:
     @pytest.fixture
     def tree(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ShownOs]:
         fake = ShownOs()
-        monkeypatch.setattr(loader, "os", fake)
+        monkeypatch.setattr(loader, "posix", fake)
         folder = tmp_path / "tree"
         (folder / FOLDER).mkdir(parents=True)
         for path in (folder, folder / FOLDER):
@@ -806,41 +867,109 @@ class TestTrustedTree:
             asked.append(path)
             return is_trusted
 
-        monkeypatch.setattr(loader, "only_root_changes", only_root_changes)
+        monkeypatch.setattr(trust, "only_root_changes", only_root_changes)
         expected = "/some/tree/3.x" if is_trusted else None
         assert loader.trusted_tree("/some/tree", FOLDER, False) == expected
         assert asked == ["/some/tree/3.x"]
 
 
-class TestFrames:
-    @pytest.mark.parametrize(
-        "name", ["read", "_read", "_hash_fits", "source_bytes", "read_own_or_compile"]
-    )
-    def test_what_can_raise_is_hidden_as_shipped(self, name: str) -> None:
-        assert SHIPPED[name] == HIDDEN
+class TestOwnCache:
+    def test_who_finds_all_in_a_tree_is_never_asked(self, world: World) -> None:
+        def find_own() -> own.OwnCache:
+            raise AssertionError
 
-    def test_a_failing_import_shows_no_frame_of_ours(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+        for layer in LAYERS[:2]:
+            world.put(layer)
+        assert world.load(Layers((str(world.tree),), find_own)) == TREE
+        assert world.load(Layers((), find_own)) == BESIDE
+
+    @pytest.mark.parametrize("has_one", [False, True])
+    def test_it_is_found_once(self, world: World, has_one: bool) -> None:
+        asked: list[own.OwnCache | None] = []
+
+        def find_own() -> own.OwnCache | None:
+            asked.append(world.layers().own if has_one else None)
+            return asked[-1]
+
+        layers = Layers((), find_own)
+        assert asked == []
+        assert world.load(layers) == world.load(layers) == "source"
+        assert [layers.own] == asked
+        assert world.entry(OWN).exists() is has_one
+
+    def test_a_package_that_is_gone_is_no_failure(self, world: World) -> None:
+        asked: list[str] = []
+
+        def find_own() -> own.OwnCache:
+            asked.append("own")
+            raise FileNotFoundError(2, "gone", "own.py")
+
+        layers = Layers((), find_own)
+        assert world.load(layers) == world.load(layers) == "source"
+        assert asked == ["own"]
+
+
+class TestMakeLayers:
+    def test_trees_that_are_trusted_come_in_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[str, str, bool]] = []
+
+        def trusted(tree: str, folder: str, is_built_in: bool) -> str:
+            asked.append((tree, folder, is_built_in))
+            return f"{tree}/{folder}"
+
+        monkeypatch.setattr(loader, "trusted_tree", trusted)
+        name = layout.running_version_directory()
+        values = {**BUILT_IN, "system-tree": "/other"}
+        layers = loader.make_layers(values, dict, None, False)
+        assert asked == [("/usr/lib/pycache", name, True), ("/other", name, False)]
+        assert layers.trees == (f"/usr/lib/pycache/{name}", f"/other/{name}")
+
+    def test_trees_that_are_not_trusted_or_not_named_are_left_out(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.undo()
-        monkeypatch.setattr(sys, "pycache_prefix", None)
-        world.source.write_text("this is no Python\n")
-        with pytest.raises(SyntaxError) as caught:
-            world.code()
-        shown = [frame.filename for frame in traceback.extract_tb(caught.tb)]
-        assert loader.__file__ not in shown
-        assert HIDDEN in shown
+        monkeypatch.setattr(loader, "trusted_tree", lambda *_: None)
+        values = {**BUILT_IN, "image-tree": ""}
+        assert loader.make_layers(values, dict, None, False).trees == ()
 
-    def test_hiding_what_has_no_code_is_no_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.undo()
-        loader.hide(len)
+    @pytest.mark.parametrize("is_script", [False, True])
+    def test_package_managers_scripts_only_read(
+        self,
+        world: World,
+        process: FakeProcess,
+        values: dict[str, object],
+        is_script: bool,
+    ) -> None:
+        if is_script:
+            process.environ["DPKG_MAINTSCRIPT_PACKAGE"] = "python3-foo"
+        layers = loader.make_layers(values, dict, None, False)
+        get_code = loader.make_get_code(layers, no_stock)
+        assert run(get_code(source_loader(str(world.source)), "mod")) == "source"
+        assert (world.folder / "user" / str(process.euid)).exists() is not is_script
 
-    def test_hiding_keeps_a_functions_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.undo()
+    @pytest.mark.usefixtures("process")
+    def test_the_environment_says_where_the_own_cache_is(
+        self, world: World, values: dict[str, object]
+    ) -> None:
+        asked: list[str] = []
 
-        def function() -> int:
-            return 42
+        def environment() -> dict[str, str]:
+            asked.append("environment")
+            return {"XDG_CACHE_HOME": str(world.folder / "home")}
 
-        loader.hide(function)
-        assert function() == 42
-        assert function.__code__.co_filename == HIDDEN
+        values["user-cache"] = "{user_cache_dir}"
+        layers = loader.make_layers(values, environment, None, False)
+        cache = layers.own
+        assert cache is not None
+        assert asked == []
+        name = layout.running_version_directory()
+        for _ in range(2):
+            path = cache.path("/a", "m.pyc")
+            assert path == f"{world.folder}/home/pycache-sys/{name}/a/m.pyc"
+        assert asked == ["environment"]
+
+    def test_the_policys_words_reach_the_layers(self, values: dict[str, object]) -> None:
+        values["read-beside-source"] = False
+        values["explicit-prefix"] = "exclusive"
+        layers = loader.make_layers(values, dict, "/exported", True)
+        assert (layers.beside, layers.explicit) == (False, "exclusive")
+        assert (layers.exported, layers.is_traced) == ("/exported", True)

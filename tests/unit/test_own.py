@@ -17,7 +17,7 @@ DATA = b"answer = 42\n"
 
 
 class OwnedOs:
-    """The module ``os``, to which a folder is one user's and everything above it root's."""
+    """``os`` or ``posix``, to which a folder is one user's and everything above it root's."""
 
     def __init__(self, folder: Path, uid: int) -> None:
         self._folder = str(folder)
@@ -48,8 +48,8 @@ class OwnedOs:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnedOs:
     (tmp_path / "a" / "b").mkdir(parents=True)
     fake = OwnedOs(tmp_path, USER)
-    for module in (own, trust):
-        monkeypatch.setattr(module, "os", fake)
+    monkeypatch.setattr(own, "os", fake)
+    monkeypatch.setattr(trust, "posix", fake)
     return fake
 
 

@@ -2,16 +2,21 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from types import SimpleNamespace
 
 import platformdirs
 import pytest
 
-from fake_system import ADA
+from fake_system import ADA, USER, FakeProcess
+from pycache_sys_runtime import caches
 from pycache_sys_runtime.caches import APPLICATION, cache_key, expand, user_cache_dir
+from pycache_sys_runtime.layout import running_version_directory
 from pycache_sys_runtime.policy import BUILT_IN
 
+SERVICE = 500
 HOMES = {"ordinary": "/home/ada", "slash": "/home/ada//", "root": "/", "relative": "ada"}
 
 
@@ -154,3 +159,91 @@ class TestPlaceholders:
 
         monkeypatch.setattr(pwd, "getpwuid", look_up)
         assert expand("/x/{user}", ADA, {}) is None
+
+
+class TestLocate:
+    @pytest.mark.parametrize(
+        ("uid", "expected"),
+        [
+            (0, "/var/cache/pycache-sys/root"),
+            (USER, "/home/ada/.cache/pycache-sys"),
+            (SERVICE, "/var/cache/service/pycache-sys"),
+        ],
+    )
+    def test_each_kind_of_user_has_a_place(
+        self, process: FakeProcess, uid: int, expected: str
+    ) -> None:
+        process.uid = process.euid = uid
+        process.environ.update(HOME="/home/ada", CACHE_DIRECTORY="/var/cache/service")
+        assert caches.locate(BUILT_IN, process.environ) == expected
+
+    def test_a_service_without_one_has_none(self, process: FakeProcess) -> None:
+        process.uid = process.euid = SERVICE
+        assert caches.locate(BUILT_IN, process.environ) is None
+
+    @pytest.mark.parametrize(
+        ("uid", "key"), [(0, "root-cache"), (USER, "user-cache"), (SERVICE, "service-cache")]
+    )
+    def test_an_empty_value_is_no_cache(self, process: FakeProcess, uid: int, key: str) -> None:
+        process.uid = process.euid = uid
+        assert caches.locate({**BUILT_IN, key: ""}, process.environ) is None
+
+    def test_roots_environment_does_not_count(
+        self, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        process.uid = process.euid = 0
+        process.environ["XDG_CACHE_HOME"] = "/home/ada/.cache"
+        monkeypatch.setattr(caches, "_account", lambda _: SimpleNamespace(pw_dir="/root"))
+        values = {**BUILT_IN, "root-cache": "{user_cache_dir}"}
+        assert caches.locate(values, process.environ) == "/root/.cache/pycache-sys"
+
+
+@pytest.mark.usefixtures("process")
+class TestExport:
+    def test_the_own_cache_becomes_the_prefix(self, values: dict[str, object]) -> None:
+        prefix = caches.export(values, {})
+        assert prefix == f"{caches.locate(values, {})}/{running_version_directory()}"
+        assert sys.pycache_prefix == prefix
+
+    def test_an_explicit_prefix_stays(
+        self, values: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "pycache_prefix", "/explicit")
+        assert caches.export(values, {}) is None
+        assert sys.pycache_prefix == "/explicit"
+
+    def test_without_a_cache_there_is_no_prefix(self, values: dict[str, object]) -> None:
+        values["user-cache"] = ""
+        assert caches.export(values, {}) is None
+        assert sys.pycache_prefix is None
+
+    def test_a_cache_of_somebody_elses_is_no_prefix(
+        self, values: dict[str, object], process: FakeProcess
+    ) -> None:
+        top = Path(str(caches.locate(values, {})))
+        top.mkdir(parents=True)
+        process.euid = os.geteuid()
+        values["user-cache"] = values["root-cache"] = values["service-cache"] = str(top)
+        assert caches.export(values, {}) is not None
+        sys.pycache_prefix = None
+        top.chmod(0o777)
+        assert caches.export(values, {}) is None
+        assert sys.pycache_prefix is None
+
+    def test_package_managers_scripts_have_no_prefix(
+        self, values: dict[str, object], process: FakeProcess
+    ) -> None:
+        process.environ["DPKG_MAINTSCRIPT_PACKAGE"] = "python3-foo"
+        assert caches.export(values, {}) is None
+        assert sys.pycache_prefix is None
+
+    def test_the_environment_says_where_it_is(self, values: dict[str, object]) -> None:
+        values["user-cache"] = "{user_cache_dir}"
+        prefix = caches.export(values, {"XDG_CACHE_HOME": "/nonexistent"})
+        assert prefix == f"/nonexistent/pycache-sys/{running_version_directory()}"
+
+
+def test_package_managers_scripts_write_nothing(process: FakeProcess) -> None:
+    assert caches.may_write()
+    process.environ["DPKG_MAINTSCRIPT_PACKAGE"] = ""
+    assert not caches.may_write()

@@ -8,7 +8,8 @@ import pytest
 
 from fake_system import ADA, FakeSystem
 from pycache_sys.system.trust import RootTrust
-from pycache_sys_runtime.trust import OVERFLOW, is_roots, only_root_changes
+from pycache_sys_runtime.startup import OVERFLOW, is_roots
+from pycache_sys_runtime.trust import only_root_changes
 from strategies import status
 
 
