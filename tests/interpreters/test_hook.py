@@ -436,6 +436,31 @@ def test_verbose_says_what_stock_says(place: Place) -> None:
     assert any(" matches " in line for line in said[1])
 
 
+AUDITED = """
+import re, sys, tokenize
+events, is_on = [], False
+def hook(event, arguments):
+    if is_on:
+        events.append(event + re.sub("0x[0-9a-f]+", "", repr(arguments)))
+sys.addaudithook(hook)
+import first  # the hook's own modules are loaded by now
+is_on = True
+import audited
+is_on = False
+print(*events, sep="\\n")
+"""
+
+
+def test_audit_hooks_see_what_stock_shows_them(place: Place) -> None:
+    for name in ("first.py", "audited.py"):
+        source = place.write(name)
+        say(place.python, f"import py_compile; py_compile.compile({str(source)!r})")
+    program = f"import sys; sys.path.insert(0, {str(place.sources)!r})\n" + AUDITED
+    hooked, stock = place.run("-c", program), place.run("-c", program, hook=False)
+    assert "audited.cpython" in stock.stdout or "audited.pypy" in stock.stdout
+    assert hooked.stdout == stock.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [

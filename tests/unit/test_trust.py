@@ -13,6 +13,7 @@ from pycache_sys.system.trust import (
     CallerTrust,
     OwnerTrust,
     OwnFileTrust,
+    OwnTrust,
     RootTrust,
     judge_status,
     refusal_of,
@@ -205,3 +206,100 @@ class TestAFileOfTheCallers:
         tmp_path.chmod(0o777)
         assert OwnFileTrust().directory(str(tmp_path)) is None
         assert OwnFileTrust().link(str(tmp_path / "link")) is None
+
+
+class TestWhatTheCallerWouldRun:
+    """It is root's or their own, with all of the way to it; ``posix`` shows what is declared."""
+
+    @pytest.fixture
+    def program(self, system: FakeSystem) -> str:
+        return str(system.write(system.folder / "home" / "bin" / "python"))
+
+    def test_it_may_be_roots(self, program: str) -> None:
+        assert OwnTrust().directory(program) is None
+        assert OwnTrust().file(program, status(uid=7)) is None
+        assert OwnTrust().link(program) is None
+
+    @pytest.mark.parametrize("mode", [0o755, 0o700, 0o711, 0o500])
+    def test_it_may_be_their_own_and_private(
+        self, system: FakeSystem, program: str, mode: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(system.os, "geteuid", lambda: ADA, raising=False)
+        for path in (program, os.path.dirname(program)):
+            system.os.declare(path, uid=ADA, mode=mode)
+        assert OwnTrust().directory(program) is None
+
+    @pytest.mark.parametrize("whose", ["home", "home/bin", "home/bin/python"])
+    @pytest.mark.parametrize("caller", [0, ADA + 1])
+    def test_it_is_nobody_elses_and_neither_is_the_way(
+        self,
+        system: FakeSystem,
+        program: str,
+        whose: str,
+        caller: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(system.os, "geteuid", lambda: caller, raising=False)
+        system.os.declare(system.folder / whose, uid=ADA)
+        for judge in (OwnTrust().directory, OwnTrust().link):
+            assert judge(program) == (
+                Reason.WRONG_OWNER,
+                f"{program}: it, or a directory above it, belongs to uid {ADA}",
+            )
+        refusal = OwnTrust().file(program, status())
+        assert refusal is not None
+        assert refusal.reason is Reason.WRONG_OWNER
+
+    @pytest.mark.parametrize("whose", ["home", "home/bin", "home/bin/python"])
+    @pytest.mark.parametrize(
+        ("mode", "words"),
+        [(0o775, "its group"), (0o757, "others"), (0o777, "its group and by others")],
+    )
+    def test_nobody_else_writes_it_or_the_way(
+        self, system: FakeSystem, program: str, whose: str, mode: int, words: str
+    ) -> None:
+        system.os.declare(system.folder / whose, mode=mode)
+        assert OwnTrust().directory(program) == (
+            Reason.WRITABLE_BY_OTHERS,
+            f"{program}: it, or a directory above it, is writable by {words}",
+        )
+
+    def test_a_sticky_folder_will_do_if_it_is_roots(
+        self, system: FakeSystem, program: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        system.os.declare(system.folder / "home", mode=0o1777)
+        assert OwnTrust().directory(program) is None
+        monkeypatch.setattr(system.os, "geteuid", lambda: ADA, raising=False)
+        system.os.declare(system.folder / "home", uid=ADA, mode=0o1777)
+        refusal = OwnTrust().directory(program)
+        assert refusal is not None
+        assert refusal.reason is Reason.WRITABLE_BY_OTHERS
+
+    def test_a_sticky_file_will_not_do(self, system: FakeSystem, program: str) -> None:
+        system.os.declare(program, mode=0o1777)
+        refusal = OwnTrust().directory(program)
+        assert refusal is not None
+        assert refusal.reason is Reason.WRITABLE_BY_OTHERS
+
+    def test_a_link_is_judged_with_where_it_leads(self, system: FakeSystem, program: str) -> None:
+        link = system.folder / "link"
+        link.symlink_to(program)
+        assert OwnTrust().link(str(link)) is None
+        system.os.declare(os.path.dirname(program), uid=ADA)
+        assert OwnTrust().link(str(link)) is not None
+        system.os.declare(os.path.dirname(program))
+        system.os.declare(link, uid=ADA)
+        refusal = OwnTrust().link(str(link))
+        assert refusal is not None
+        assert refusal.reason is Reason.WRONG_OWNER
+
+    def test_what_is_not_there_is_refused(self, system: FakeSystem) -> None:
+        loop = system.folder / "loop"
+        loop.symlink_to("loop")
+        for path, reason in (
+            (f"{system.folder}/nothing/python", Reason.VANISHED),
+            (str(loop), Reason.LINK_LOOP),
+        ):
+            refusal = OwnTrust().directory(path)
+            assert refusal is not None
+            assert refusal.reason is reason

@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_rebuild(verbs)
     _add_policy(verbs)
+    _add_enable(verbs)
     return parser
 
 
@@ -39,14 +40,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     what.add_argument(
         "-p", "--package", action="append", default=[], help="the sources of an installed package"
     )
-    what.add_argument(
-        "--python",
-        action="append",
-        default=[],
-        metavar="SPEC|PATH",
-        help="interpreters by version ('3.12', '>=3.11', 'pypy3.11') or by path "
-        "(default: the policy's, all in /usr/bin and /usr/local/bin)",
-    )
+    _add_python(what)
     how = verb.add_argument_group("how")
     how.add_argument(
         "--optimize",
@@ -138,6 +132,44 @@ def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     show.add_argument("--json", action="store_true", help="print it as JSON")
 
 
+def _add_enable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    enable = verbs.add_parser(
+        "enable",
+        help="bring the start-up hook to interpreters",
+        description="Let interpreters load bytecode from the tree and keep that of other modules "
+        "in each user's own cache. What is in place already is left alone.",
+    )
+    enable.set_defaults(run=_run_enable, best_effort=False)
+    enable.add_argument(
+        "--show", action="store_true", help="change nothing, say which interpreters have the hook"
+    )
+    disable = verbs.add_parser(
+        "disable",
+        help="take the start-up hook away from interpreters",
+        description="Take away what enable has brought, to the byte.",
+    )
+    disable.set_defaults(run=_run_disable, best_effort=False)
+    for verb, meaning in (
+        (enable, "reach virtual environments, too: by sitecustomize in the standard library"),
+        (disable, "take away only what reaches virtual environments"),
+    ):
+        _add_python(verb)
+        verb.add_argument("--venvs", action="store_true", help=meaning)
+        _add_config(verb)
+        verb.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_python(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="SPEC|PATH",
+        help="interpreters by version ('3.12', '>=3.11', 'pypy3.11') or by path "
+        "(default: the policy's, all in /usr/bin and /usr/local/bin)",
+    )
+
+
 def _add_config(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--config",
@@ -156,6 +188,18 @@ def _run_policy_show(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import policy  # noqa: PLC0415 - as above
 
     return policy.show(namespace)
+
+
+def _run_enable(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import enable  # noqa: PLC0415 - as above
+
+    return enable.run_show(namespace) if namespace.show else enable.run_enable(namespace)
+
+
+def _run_disable(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import enable  # noqa: PLC0415 - as above
+
+    return enable.run_disable(namespace)
 
 
 def _run_rebuild(namespace: argparse.Namespace) -> int:

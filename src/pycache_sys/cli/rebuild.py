@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_report
 from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE
@@ -48,13 +49,7 @@ def run(namespace: argparse.Namespace) -> int:
 
 
 def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
-    paths = [text for text in namespace.python if "/" in text]
-    specifiers = []
-    for text in namespace.python:
-        if "/" not in text:
-            from pycache_sys.core.specifiers import parse_specifier  # noqa: PLC0415 - loads packaging
-
-            specifiers.append(parse_specifier(text).admits)
+    paths, specifiers = parse_pythons(namespace.python)
     wait = BEST_EFFORT_SECONDS if namespace.best_effort else None
     tree = namespace.tree and os.path.abspath(namespace.tree)
     return Request(

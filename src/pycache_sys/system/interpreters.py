@@ -21,7 +21,8 @@ from pycache_sys.core.report import InterpreterNote
 from pycache_sys.core.select import is_interpreter_name, managed_roots
 from pycache_sys.system.access import Access
 from pycache_sys.system.privileges import Account, can_read, confined, nobody_else
-from pycache_sys.system.standard_library import judge_configuration, judge_library
+from pycache_sys.system.standard_library import judge_configuration, judge_library, judge_nearby
+from pycache_sys.system.trust import OwnTrust
 
 SEARCHED = ("/usr/bin", "/usr/local/bin")
 _PROGRAM = os.path.join(
@@ -156,7 +157,10 @@ def _judge_program(path: str, access: Access) -> Refusal | None:
     refusal = trust.directory(os.path.dirname(path)) or trust.file(path, status)
     if refusal is None and os.path.islink(path):
         refusal = trust.link(path)
-    return refusal or judge_configuration(path, trust)
+    refusal = refusal or judge_configuration(path, trust)
+    if refusal is None and isinstance(trust, OwnTrust):
+        refusal = judge_nearby(path, trust)  # it runs as the caller, with whatever it loads
+    return refusal
 
 
 def _start(path: str, account: Account | None) -> Question:

@@ -31,6 +31,27 @@ def judge_configuration(program: str, trust: Trust) -> Refusal | None:
     return None
 
 
+def judge_nearby(program: str, trust: Trust) -> Refusal | None:
+    """Judge every library that a program may load as its own; call before it runs."""
+    from glob import escape, glob  # noqa: PLC0415 - a rebuild does not need it
+
+    starts = {program, os.path.realpath(program)}
+    starts |= {f"{_home(os.path.dirname(os.path.dirname(path)))}/python" for path in starts}
+    for start in starts:
+        directory = os.path.dirname(start)
+        while directory not in ("", "/"):
+            directory = os.path.dirname(directory)
+            for library in glob(f"{escape(directory)}/lib*/*/{_LANDMARK}"):
+                for part in _LOADED_AT_START:
+                    path = os.path.normpath(f"{os.path.dirname(library)}/{part}")
+                    refusal = judge_files_in(path, trust) or judge_files_in(
+                        f"{path}/__pycache__", trust
+                    )
+                    if refusal is not None:
+                        return refusal
+    return None
+
+
 def judge_library(interpreter: Interpreter, trust: Trust) -> Refusal | None:
     """Judge the library that an interpreter claims, and whether it is the one it would load."""
     claimed = interpreter.library[0]
@@ -42,7 +63,7 @@ def judge_library(interpreter: Interpreter, trust: Trust) -> Refusal | None:
         )
     for part in _LOADED_AT_START:
         for directory in (f"{claimed}/{part}", f"{claimed}/{part}/__pycache__"):
-            refusal = _judge_files_in(os.path.normpath(directory), trust)
+            refusal = judge_files_in(os.path.normpath(directory), trust)
             if refusal is not None:
                 return refusal
     return None
@@ -84,7 +105,8 @@ def _home(environment: str) -> str:
     return ""
 
 
-def _judge_files_in(directory: str, trust: Trust) -> Refusal | None:
+def judge_files_in(directory: str, trust: Trust) -> Refusal | None:
+    """Judge a directory, if it is there, and what can be imported from it."""
     if not os.path.isdir(directory):
         return None
     refusal = trust.directory(directory)

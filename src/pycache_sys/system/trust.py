@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pycache_sys.core.model import Reason, Refusal
 from pycache_sys.core.select import is_below
+from pycache_sys_runtime.trust import steps
 
 _LINKS_FOLLOWED = 40
 _ROOT = 0
@@ -124,6 +125,43 @@ class OwnFileTrust(CallerTrust):
         """Judge the file, wherever it stands and whoever may read it."""
         refusal = judge_status(path, status, os.geteuid())
         return None if refusal and refusal.reason is Reason.NOT_READABLE_BY_ALL else refusal
+
+
+class OwnTrust:
+    """What the caller would run: root's or the caller's, the way to it included, and no one else's.
+
+    Nobody but the caller needs to reach it, and root's sticky directories will do: there nobody
+    exchanges what is another's.
+    """
+
+    def directory(self, path: str) -> Refusal | None:
+        """Judge every directory and link on the way, and what is at its end."""
+        own = (_ROOT, os.geteuid())
+        try:
+            for status in steps(path):
+                mode = status.st_mode
+                if status.st_uid not in own:
+                    return Refusal(
+                        Reason.WRONG_OWNER,
+                        f"{path}: it, or a directory above it, belongs to uid {status.st_uid}",
+                    )
+                sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX and status.st_uid == _ROOT
+                if mode & 0o022 and not stat.S_ISLNK(mode) and not sticky:
+                    return Refusal(
+                        Reason.WRITABLE_BY_OTHERS,
+                        f"{path}: it, or a directory above it, is writable by {_writers(mode)}",
+                    )
+        except OSError as error:
+            return refusal_of(error)
+        return None
+
+    def file(self, path: str, status: os.stat_result) -> Refusal | None:  # noqa: ARG002 - it may be a link
+        """Judge a file with the way to it."""
+        return self.directory(path)
+
+    def link(self, path: str) -> Refusal | None:
+        """Judge a link with the way to what it leads to."""
+        return self.directory(path)
 
 
 def judge_status(path: str, status: os.stat_result, owner: int = _ROOT) -> Refusal | None:
