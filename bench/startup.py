@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""Measure what the start-up hook costs, and what it saves.
+
+    python3 bench/startup.py [PYTHON...]
+
+Each interpreter is copied, so that its own files stay as they are, and starts in turns: stock,
+with an idle ``.pth`` file, with the hook by ``.pth``, with the hook by ``sitecustomize``. All of it
+happens behind private mounts, as an ordinary user. Needs root and Linux, and Python 3.11.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+PLACE = Path("/opt/startup-bench")
+UID = 4711
+VARIANTS = ("stock", "idle", "pth", "site")
+BARE_TARGET = 1.03
+WARM_TARGET = 1.00
+FIRST_TARGET = 5.0
+MODULES = 200
+CANDIDATES = """\
+argparse ast asyncio base64 bdb bisect calendar cmd codeop collections.abc colorsys compileall
+concurrent.futures configparser contextlib contextvars copy csv ctypes dataclasses datetime
+decimal difflib dis doctest email.mime.multipart email.mime.text email.parser enum filecmp
+fileinput fnmatch fractions ftplib functools getopt getpass gettext glob graphlib gzip hashlib
+heapq hmac html.parser http.client http.cookiejar http.server imaplib importlib.metadata
+importlib.resources inspect ipaddress json.tool locale logging.config logging.handlers lzma
+mailbox mimetypes multiprocessing.managers multiprocessing.pool netrc numbers opcode optparse
+pathlib pdb pickle pickletools pkgutil platform plistlib poplib pprint profile pstats pydoc
+queue quopri random re reprlib rlcompleter runpy sched secrets selectors shelve shlex shutil
+signal site smtplib socketserver sqlite3 ssl statistics string stringprep subprocess symtable
+sysconfig tabnanny tarfile tempfile textwrap threading timeit token tokenize trace traceback
+tracemalloc types typing unittest.mock urllib.request urllib.robotparser uuid venv warnings wave
+weakref webbrowser wsgiref.simple_server xml.dom.minidom xml.etree.ElementTree xml.sax.handler
+xmlrpc.client xmlrpc.server zipapp zipfile zipimport
+"""
+COUNT = (
+    "import sys\nfor name in sys.argv[1:]:\n"
+    "    try:\n        __import__(name)\n    except ImportError:\n        pass\n"
+    "print([m.__spec__.origin for m in list(sys.modules.values())"
+    " if getattr(getattr(m, '__spec__', None), 'origin', '') "
+    "and str(m.__spec__.origin).endswith('.py')])"
+)
+
+
+@dataclass(kw_only=True)
+class Copy:
+    """Copies of one interpreter, one for each way to start it."""
+
+    version: str
+    folder: Path
+    library: str
+
+    def python(self, variant: str) -> str:
+        """Name the interpreter of a variant."""
+        return str(self.folder / variant / "bin" / f"python{self.version}")
+
+
+@dataclass(kw_only=True)
+class Case:
+    """Something to start again and again; ``before`` is done each time, and not measured."""
+
+    argv: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    before: Callable[[], None] = lambda: None
+    seconds: list[float] = field(default_factory=list)
+
+    def run(self, *, counts: bool) -> None:
+        """Run it once, and remember how long it took."""
+        self.before()
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(PLACE / "home"), **self.environment}
+        before = time.perf_counter()
+        child = os.posix_spawn(self.argv[0], self.argv, environment)
+        status = os.waitpid(child, 0)[1]
+        taken = time.perf_counter() - before
+        if status:
+            raise SystemExit(f"{' '.join(self.argv)[:200]}: status {status}")
+        if counts:
+            self.seconds.append(taken)
+
+    @property
+    def median(self) -> float:
+        """Return the median of all runs, in seconds."""
+        return statistics.median(self.seconds)
+
+
+def measure(cases: dict[str, Case], rounds: int) -> dict[str, float]:
+    """Run all cases in turns, in another order each time, and give the medians in milliseconds."""
+
+    def rounds_as_user() -> dict[str, float]:
+        os.setgroups([])
+        os.setgid(UID)
+        os.setuid(UID)
+        order = list(cases.values())
+        for number in range(rounds + 2):
+            random.shuffle(order)
+            for case in order:
+                case.run(counts=number > 1)
+        return {name: case.median * 1000 for name, case in cases.items()}
+
+    return in_child(rounds_as_user)
+
+
+def in_child(work: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Do something in a process that may give up its rights."""
+    here, there = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(here)
+        try:
+            with os.fdopen(there, "w") as channel:
+                json.dump(work(), channel)
+        except BaseException as error:
+            print(error, file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    os.close(there)
+    with os.fdopen(here) as channel:
+        text = channel.read()
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit("the measurement failed")
+    found: dict[str, float] = json.loads(text)
+    return found
+
+
+# preparation, behind private mounts
+
+
+def make_private() -> None:
+    """Start again behind private mounts, with the places that are written to empty."""
+    if os.environ.get("STARTUP_BENCH") != "private":
+        os.environ["STARTUP_BENCH"] = "private"
+        program = ["unshare", "-m", "--", sys.executable, *sys.argv]
+        os.execvp(program[0], program)  # noqa: S606 - itself
+    for place in ("/opt", "/var/cache"):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "bench", place], check=True)
+
+
+def copy_interpreter(python: str) -> Copy:
+    """Copy what an interpreter needs to start, once for each variant, with all bytecode made."""
+    ask = (
+        "import sys, os; print('%d.%d' % sys.version_info[:2], os.path.dirname(os.__file__), "
+        "os.path.realpath(sys.executable), sys.base_prefix, sep='\\n')"
+    )
+    answer = subprocess.run([python, "-I", "-c", ask], capture_output=True, text=True, check=True)
+    version, library, binary, prefix = answer.stdout.splitlines()
+    copy = Copy(version=version, folder=PLACE / version, library=f"lib/python{version}")
+    first = copy.folder / VARIANTS[0]
+    left_out = shutil.ignore_patterns(
+        "test", "tests", "config-*", "idlelib", "tkinter", "__pycache__", "sitecustomize.py"
+    )
+
+    def keep(directory: str, names: list[str]) -> set[str]:
+        if Path(directory).name in ("site-packages", "dist-packages"):
+            return set(names)
+        return set(left_out(directory, names))
+
+    shutil.copytree(library, first / copy.library, ignore=keep, symlinks=False)
+    (first / "bin").mkdir()
+    shutil.copy2(binary, copy.python("stock"))
+    for shared in Path(prefix, "lib").glob("libpython*.so*"):
+        shutil.copy2(shared, first / "lib")
+    for variant in VARIANTS[1:]:
+        shutil.copytree(first, copy.folder / variant)
+    for variant in VARIANTS:
+        top = copy.folder / variant
+        command = [copy.python(variant), "-m", "compileall", "-q", "-j2", str(top / copy.library)]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    return copy
+
+
+def deliver(copy: Copy) -> None:
+    """Bring the hook to the variants that have it, and a line that does nothing to another."""
+    runtime = PLACE / "runtime"
+    if not runtime.exists():
+        shutil.copytree(SOURCE, runtime, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pycache_sys", "enable"]
+    environment = {**os.environ, "PYTHONPATH": str(runtime)}
+    for variant, more in (("pth", []), ("site", ["--venvs"])):
+        subprocess.run(
+            [*command, *more, "--python", copy.python(variant)],
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+    [pth] = (copy.folder / "pth").rglob("pycache-sys.pth")
+    idle = copy.folder / "idle" / pth.relative_to(copy.folder / "pth")
+    idle.parent.mkdir(parents=True, exist_ok=True)
+    idle.write_text("# nothing\n")
+    subprocess.run(
+        [sys.executable, "-m", "pycache_sys", "rebuild", "-q", "--python", copy.python("site")],
+        check=False,
+        env=environment,
+    )
+    tree = Path("/var/cache/python", copy.version)
+    count = sum(1 for _ in tree.rglob("*.pyc"))
+    print(f"{copy.version}: {count} files in the system tree", file=sys.stderr)
+
+
+def choose_modules(copy: Copy) -> list[str]:
+    """Choose modules of the library whose import brings some 200 files."""
+    chosen: list[str] = []
+    for name in CANDIDATES.split():
+        chosen.append(name)
+        command = [copy.python("stock"), "-B", "-c", COUNT, *chosen]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            chosen.pop()
+        elif done.stdout.count(".py'") >= MODULES:
+            break
+    return chosen
+
+
+def make_program(copy: Copy) -> tuple[str, str]:
+    """Write a program that imports 200 modules of the library, and one with 200 of its own."""
+    chosen = choose_modules(copy)
+    names = "\n".join(f"try:\n    import {name}\nexcept ImportError:\n    pass" for name in chosen)
+    library_program = PLACE / f"library-{copy.version}.py"
+    library_program.write_text(names + "\n")
+    command = [copy.python("stock"), "-B", "-c", COUNT, *chosen]
+    files = eval(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S307 - our own child's
+    project = PLACE / "home" / f"project-{copy.version}"
+    package = project / "app"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    lines = []
+    for number, file in enumerate(sorted(set(files))[:MODULES]):
+        # the same code, as modules that need nothing and define all that they define
+        text = "if False:\n    pass\n" + functions_of(Path(file).read_text("utf-8"))
+        (package / f"m{number}.py").write_text(text)
+        lines.append(f"import app.m{number}\n")
+    (project / "main.py").write_text("".join(lines))
+    for path in [PLACE / "home", *(PLACE / "home").rglob("*")]:
+        os.chown(path, UID, UID)
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return str(library_program), str(project / "main.py")
+
+
+def functions_of(text: str) -> str:
+    """Keep the functions of a module that stand at its top: they load without anything else."""
+    tree = ast.parse(text)
+    tree.body = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.decorator_list
+    ]
+    for node in tree.body:
+        assert isinstance(node, ast.FunctionDef)
+        node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
+        node.args.kw_defaults = [ast.Constant(None) for _ in node.args.kw_defaults]
+        node.returns = None
+        for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+            argument.annotation = None
+        for argument in (node.args.vararg, node.args.kwarg):
+            if argument:
+                argument.annotation = None
+    return ast.unparse(tree) + "\n"
+
+
+# what is measured
+
+
+def bare(copy: Copy, rounds: int) -> dict[str, float]:
+    """Start the interpreter and do nothing, by ``-c`` and by a file."""
+    nothing = PLACE / "nothing.py"
+    nothing.write_text("")
+    cases = {}
+    for variant in VARIANTS:
+        cases[variant] = Case(argv=[copy.python(variant), "-c", "pass"])
+        cases[f"{variant} file"] = Case(argv=[copy.python(variant), str(nothing)])
+    return measure(cases, rounds)
+
+
+def warm(copy: Copy, library_program: str, project_program: str, rounds: int) -> dict[str, float]:
+    """Run the programs with all bytecode there: beside the source for stock, in layers for us."""
+    project = Path(project_program).parent
+    stock_project = project.with_name(project.name + "-stock")
+    shutil.copytree(project, stock_project)
+    for path in [stock_project, *stock_project.rglob("*")]:
+        os.chown(path, UID, UID)
+    cases = {
+        "tree, stock": Case(argv=[copy.python("stock"), library_program]),
+        "tree": Case(argv=[copy.python("site"), library_program]),
+        "own, stock": Case(argv=[copy.python("stock"), str(stock_project / "main.py")]),
+        "own": Case(argv=[copy.python("site"), project_program]),
+    }
+    medians = measure(cases, rounds)
+    assert not list(project.rglob("__pycache__")), "the hook has written beside the source"
+    assert list(stock_project.rglob("*.pyc"))
+    own = PLACE / "home" / ".cache" / "pycache-sys" / copy.version
+    assert len(list(own.rglob("app/*.pyc"))) >= MODULES // 2, "the own cache is empty"
+    return medians
+
+
+def first(copy: Copy, library_program: str, rounds: int) -> dict[str, float]:
+    """Run the program as a new user: stock with an empty prefix, the hook with the tree."""
+    prefix, cache = PLACE / "home" / "prefix", PLACE / "home" / ".cache"
+
+    def forget() -> None:
+        shutil.rmtree(prefix, ignore_errors=True)
+        shutil.rmtree(cache, ignore_errors=True)
+
+    cases = {
+        "first, stock": Case(
+            argv=[copy.python("stock"), library_program],
+            environment={"PYTHONPYCACHEPREFIX": str(prefix)},
+            before=forget,
+        ),
+        "first": Case(argv=[copy.python("site"), library_program], before=forget),
+    }
+    return measure(cases, rounds)
+
+
+def row(what: str, value: float, sign: str, target: float) -> str:
+    """Write one line of the table: a ratio, and whether it is what it should be."""
+    fits = value <= target if sign == "<=" else value >= target
+    verdict = "pass" if fits else "MISSED"
+    return f"  {what:58} {value:6.3f}  {sign} {target:.2f}  {verdict}"
+
+
+def report(copy: Copy, rounds: int) -> None:
+    """Measure one interpreter, and print its rows."""
+    library_program, project_program = make_program(copy)
+    found = bare(copy, rounds)
+    found |= warm(copy, library_program, project_program, max(rounds // 4, 5))
+    found |= first(copy, library_program, max(rounds // 20, 3))
+    print(f"\nPython {copy.version}, medians in milliseconds of {rounds} starts:")
+    print("  " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()))
+    print(row("start by sitecustomize / stock", found["site"] / found["stock"], "<=", BARE_TARGET))
+    print(row("start by .pth / idle .pth", found["pth"] / found["idle"], "<=", BARE_TARGET))
+    for variant, base in (("site", "stock"), ("pth", "idle")):
+        ratio = found[f"{variant} file"] / found[f"{base} file"]
+        print(row(f"the same of a file, {variant} / {base}", ratio, "<=", BARE_TARGET))
+    ratio = found["tree"] / found["tree, stock"]
+    print(row(f"{MODULES} modules from the system tree / stock, warm", ratio, "<=", WARM_TARGET))
+    ratio = found["own"] / found["own, stock"]
+    print(row(f"{MODULES} modules from the user's layer / stock, warm", ratio, "<=", WARM_TARGET))
+    ratio = found["first, stock"] / found["first"]
+    print(row("first run of a user, stock with an empty prefix / hook", ratio, ">=", FIRST_TARGET))
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the interpreters one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("python", nargs="*", default=[sys.executable], help="interpreters")
+    parser.add_argument("--rounds", type=int, default=400, help="starts of each kind (400)")
+    options = parser.parse_args(arguments)
+    for name in list(os.environ):
+        if name.startswith("PYTHON"):
+            del os.environ[name]
+    make_private()
+    PLACE.mkdir()
+    for python in options.python:
+        copy = copy_interpreter(python)
+        (PLACE / "home").mkdir(exist_ok=True)
+        deliver(copy)
+        report(copy, options.rounds)
+        shutil.rmtree(copy.folder)
+
+
+if __name__ == "__main__":
+    main()
