@@ -204,6 +204,8 @@ def _put_site_files(interpreter: Interpreter, result: Delivery) -> None:
         files = delivery.site_files(startup, interpreter.version, Undo(made=made))
         for name, content in files.items():
             _write(f"{directory}/{name}", content, result)
+    # a module among them loads before the hook is there: no layer has its bytecode
+    _compile(interpreter, [f"{directory}/{name}" for name in files if name[-3:] == ".py"], result)
 
 
 def _take_site_files(interpreter: Interpreter, result: Delivery) -> None:
@@ -216,7 +218,9 @@ def _take_site_files(interpreter: Interpreter, result: Delivery) -> None:
         for name in names:
             if remove_file(f"{directory}/{name}"):
                 result.changed.append(f"{directory}/{name}")
-        _undo_bytecode(interpreter, delivery.read_undo(content), result)
+        made = delivery.read_undo(content).made
+        own = [bootstrap.bytecode_of(f"{directory}/{name}", interpreter) for name in names[1:]]
+        _undo_bytecode(interpreter, Undo(made=(*made, *own)), result)
     for path in _site_files_of_packages(interpreter):
         result.notes.append(
             f"{path} is a package's: remove the package, or say 'enabled = no' in the policy"
@@ -353,7 +357,11 @@ def _compile(interpreter: Interpreter, sources: Sequence[str], result: Delivery)
 
 
 def _undo_bytecode(interpreter: Interpreter, undo: Undo, result: Delivery) -> None:
-    sources = [*bootstrap.loaded_before_hooks(interpreter), _sitecustomize(interpreter)]
+    sources = [
+        *bootstrap.loaded_before_hooks(interpreter),
+        *(f"{directory}/{delivery.START_MODULE}.py" for directory in interpreter.site[:1]),
+        _sitecustomize(interpreter),
+    ]
     possible = {bootstrap.bytecode_of(source, interpreter) for source in sources}
     for path in undo.made:  # what a file says is no order
         if path in possible and remove_file(path):

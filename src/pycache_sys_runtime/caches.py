@@ -7,7 +7,7 @@ import os
 import sys
 
 from .layout import running_version_directory
-from .own import is_ones_own
+from .own import is_ones_own, make_directories
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -39,10 +39,25 @@ def export(values, environ):
     if sys.pycache_prefix is not None:
         return None
     top = locate(values, environ)
-    if top is None or not may_write() or not is_ones_own(top, os.geteuid()):
+    if top is None or not may_write():
+        return None
+    is_own = is_ones_own(top, os.geteuid())
+    if is_own is None and not sys.dont_write_bytecode:
+        # stock would make it for anybody, or find what somebody else made
+        is_own = _make(top)
+    if not is_own:
         return None
     sys.pycache_prefix = top + "/" + running_version_directory()
     return sys.pycache_prefix
+
+
+def _make(top):
+    # type: (str) -> bool
+    try:
+        make_directories(top)
+    except OSError:
+        return False
+    return True
 
 
 def cache_key(values, uid):

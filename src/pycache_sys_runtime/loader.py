@@ -13,7 +13,7 @@ import _imp
 import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
 from _frozen_importlib import _verbose_message
-from _frozen_importlib_external import _RAW_MAGIC_NUMBER, MAGIC_NUMBER, SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import _fix_co_filename
 from io import open_code
 from marshal import loads
@@ -49,6 +49,7 @@ STALE = "stale"
 HEADER_SIZE = 16
 FLATTENED_BEFORE = 315619200
 """1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
+_RAW_MAGIC_NUMBER = int.from_bytes(MAGIC_NUMBER, "little")
 _STAMPED = MAGIC_NUMBER + bytes(4)
 _CODE = type((lambda: None).__code__)
 _TYPE = 0o170000
@@ -56,6 +57,10 @@ _REGULAR = 0o100000
 _DIRECTORY = 0o040000
 _GROUP_WRITES = 0o020
 _OTHERS_WRITE = 0o002
+_SHARED = _GROUP_WRITES | _OTHERS_WRITE
+_STICKY = 0o1000
+_LARGEST = 1 << 30
+"""The longest bytecode, in bytes: what is longer is a sparse file, or a broken disk's."""
 
 
 class Layers:
@@ -128,7 +133,7 @@ class Layers:
             found += [(TREE, tree + place) for tree in self.trees if _is_directory(tree + place)]
         if self.beside:
             below = directory + "/__pycache__" if directory else "__pycache__"
-            if _is_directory(below):
+            if _holds_bytecode(below, directory or "."):
                 found.append((BESIDE, below))
         return found, place
 
@@ -151,6 +156,31 @@ def _is_directory(path):
         return posix.stat(path).st_mode & _TYPE == _DIRECTORY
     except (OSError, ValueError):
         return False
+
+
+def _holds_bytecode(below, directory):
+    # type: (str, str) -> bool
+    """Tell whether nobody filled a ``__pycache__`` who could not have exchanged the sources.
+
+    In a sticky directory anybody makes one, and links in it to what others own. (In a user
+    namespace root and that stranger may show as the same uid.)
+    """
+    ours = (0, posix.geteuid())
+    try:
+        name = posix.lstat(below)
+        found = name if name.st_mode & _TYPE == _DIRECTORY else posix.stat(below)
+        if found.st_mode & _TYPE != _DIRECTORY:
+            return False
+        if found.st_uid in ours and name.st_uid in ours and not found.st_mode & _SHARED:
+            return True
+        above = posix.stat(directory)
+    except (OSError, ValueError):
+        return False
+    if above.st_mode & _STICKY and above.st_mode & _SHARED:
+        return False
+    if found.st_mode & ~above.st_mode & _SHARED:
+        return False
+    return not found.st_mode & _GROUP_WRITES or found.st_gid == above.st_gid
 
 
 def trusted_tree(tree, folder, is_built_in):
@@ -251,16 +281,18 @@ def read_own_or_compile(loader, layers, place, cached, status, missed):
     own = None if place is None else layers.own
     path = None if own is None else own.path(place, cached)
     why = NONE
-    if path is not None:
-        code, why = read(loader, OWN, path, status)
-        if code is not None:
-            return trace(loader, code, OWN, path, missed) if layers.is_traced else code
+    if own is not None and path is not None:
+        why = ABSENT
+        if own.is_there:
+            code, why = read(loader, OWN, path, status)
+            if code is not None:
+                return trace(loader, code, OWN, path, missed) if layers.is_traced else code
     missed.append((OWN, why))
     data = loader.get_data(loader.path)
     code = loader.source_to_code(data, loader.path)
     _verbose_message("code object from {}", loader.path)
     if own is not None and path is not None and not sys.dont_write_bytecode:
-        own.write(path, code, data, status)
+        own.write(path, code, data, loader.path, status)
     return trace(loader, code, COMPILED, "", missed) if layers.is_traced else code
 
 
@@ -277,11 +309,15 @@ def read(loader, layer, path, status):
         with open_code(path) as file:
             if layer is BESIDE:  # elsewhere nobody can have exchanged it
                 found = posix.fstat(file.fileno())
+            if layer is not TREE and not in_right_hands(found, status, layer):
+                return None, HANDS
+            if found.st_size > _LARGEST:
+                return None, DAMAGED
             content = file.read()
     except (OSError, ValueError):
         return None, ABSENT
-    if layer is not TREE and not in_right_hands(found, status, layer):
-        return None, HANDS
+    except MemoryError:
+        return None, DAMAGED
     if content[:8] == _STAMPED and len(content) >= HEADER_SIZE:
         fits = content[8:16] == _stamps(status) and _stamps_say_enough(found, status, layer)
         why = "" if fits else STALE
@@ -319,10 +355,10 @@ def _stamps(status):
 def _stamps_say_enough(found, status, layer):
     # type: (posix.stat_result, posix.stat_result, str) -> bool
     """Tell whether a source is known by its stamps, beyond what stock wants to know."""
-    if layer is TREE:
-        # a source that was replaced by one of the same size and time shows it here
-        return found.st_ctime_ns >= status.st_ctime_ns
-    return layer is BESIDE or stamps_tell(status)
+    if layer is BESIDE:
+        return True
+    # a source that was replaced by one of the same size and time shows it here
+    return found.st_ctime_ns >= status.st_ctime_ns and (layer is TREE or stamps_tell(status))
 
 
 def stamps_tell(status):
@@ -366,9 +402,10 @@ def trace(loader, code, layer, path, missed):
 def say(text):
     # type: (str) -> None
     """Write a line for whoever asked for it."""
-    line = ("pycache-sys: " + text).encode("ascii", "backslashreplace").decode()
+    # not by a codec, for that may have to be imported
+    line = "".join([char if " " <= char <= "~" else ascii(char)[1:-1] for char in text])
     try:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write("pycache-sys: " + line + "\n")
         sys.stderr.flush()  # before 3.9 os._exit drops what is buffered
     except Exception:  # noqa: S110 - no stderr: then nobody wants to know
         pass

@@ -8,7 +8,7 @@ exchange what is the user's. What is missing is made for the user alone.
 import os
 from _frozen_importlib import _verbose_message
 from _frozen_importlib_external import (
-    _RAW_MAGIC_NUMBER,
+    MAGIC_NUMBER,
     _code_to_hash_pyc,
     _code_to_timestamp_pyc,
 )
@@ -43,23 +43,38 @@ class OwnCache:
         self._folder = folder
         self._may_write = may_write
         self._is_known = False
+        self._uid = os.geteuid()
         self._prefix = None  # type: str | None
         self._made = set()  # type: set[str]
+        self.is_there = False
+        """Whether there is something to read: what is missing could be anybody's a moment later."""
 
     def path(self, place, cached):
         # type: (str, str) -> str | None
         """Say where a source's bytecode is; None where there is no cache that is the user's."""
-        if not self._is_known:
-            self._is_known = True
-            top = self._locate()
-            if top is not None and is_ones_own(top, os.geteuid()):
-                self._prefix = top + "/" + self._folder
+        if not self._is_known or self._uid != os.geteuid():
+            self._find(os.geteuid())  # a service may act for one user, and then for another
         return None if self._prefix is None else self._prefix + place + "/" + cached
 
-    def write(self, path, code, data, status):
-        # type: (str, CodeType, bytes, os.stat_result) -> None
-        """Keep bytecode, whole or not at all, unless there is any doubt; never raises."""
-        if not self._may_write or len(data) != status.st_size:
+    def _find(self, uid):
+        # type: (int) -> None
+        self._is_known = True
+        self._uid = uid
+        self._prefix = None
+        self._made.clear()
+        top = self._locate()
+        is_own = False if top is None else is_ones_own(top, uid)
+        if is_own is not False:
+            self._prefix = "%s/%s" % (top, self._folder)
+        self.is_there = is_own is True
+
+    def write(self, path, code, data, source, status):
+        # type: (str, CodeType, bytes, str, os.stat_result) -> None
+        """Keep bytecode, whole or not at all, unless there is any doubt; never raises.
+
+        ``data`` was read from the source after its ``status``.
+        """
+        if not self._may_write or len(data) != status.st_size or self._uid != os.geteuid():
             return
         directory = path.rpartition("/")[0]
         temporary = ""
@@ -67,6 +82,7 @@ class OwnCache:
             if directory not in self._made:
                 make_directories(directory)
                 self._made.add(directory)
+                self.is_there = True
             temporary = "%s/.pycache-sys-%s.tmp" % (directory, os.urandom(8).hex())
             _write(temporary, _content(code, data, status))
             try:
@@ -74,6 +90,9 @@ class OwnCache:
             except IsADirectoryError:
                 os.rmdir(path)
                 os.replace(temporary, path)
+            if os.stat(source).st_ctime_ns != status.st_ctime_ns:
+                _remove(path)  # it is another one's by now, and younger than that
+                return
             _verbose_message("created {!r}", path)
         except Exception as error:
             _verbose_message("could not create {!r}: {!r}", path, error)
@@ -86,7 +105,7 @@ def _content(code, data, status):
     """Write a pyc with a hash of the source where its size and time would not do."""
     if stamps_tell(status):
         return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
-    return bytes(_code_to_hash_pyc(code, source_hash(_RAW_MAGIC_NUMBER, data)))
+    return bytes(_code_to_hash_pyc(code, source_hash(int.from_bytes(MAGIC_NUMBER, "little"), data)))
 
 
 def _write(path, content):
@@ -135,8 +154,8 @@ def make_directories(directory):
 
 
 def is_ones_own(path, uid):
-    # type: (str, int) -> bool
-    """Tell whether a user (and root) alone says what stands at a path, as far as it exists."""
+    # type: (str, int) -> bool | None
+    """Tell whether a user (and root) alone says what stands at a path; None where nothing does."""
     try:
         for status in steps(path):
             if status.st_uid != uid and not is_root(status.st_uid):
@@ -145,7 +164,7 @@ def is_ones_own(path, uid):
                 return False
         top = os.stat(path)
     except FileNotFoundError:
-        return True  # what is missing is made by us, and looked at again
+        return None  # it may be made by us, and is then looked at again
     except (OSError, ValueError):
         return False
     return top.st_uid == uid and not top.st_mode & _WRITABLE_BY_OTHERS

@@ -13,12 +13,7 @@ needs before anything else stands in this one.
 import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import (
-    _RAW_MAGIC_NUMBER,
-    MAGIC_NUMBER,
-    SourceFileLoader,
-    _pack_uint32,
-)
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, _pack_uint32
 from _imp import _fix_co_filename, source_hash
 from io import open_code
 from marshal import loads
@@ -227,7 +222,7 @@ def _read(loader):
         if content[4] == _UNCHECKED_HASH:  # some distributions compile everything so
             expected = content[4:16]
         elif content[4] == _CHECKED_HASH:
-            found = source_hash(_RAW_MAGIC_NUMBER, loader.get_data(path))
+            found = source_hash(int.from_bytes(MAGIC_NUMBER, "little"), loader.get_data(path))
             expected = _pack_uint32(_CHECKED_HASH) + found
         if content[:4] == MAGIC_NUMBER and content[4:16] == expected:
             code = loads(memoryview(content)[16:])  # noqa: S302 - as importlib

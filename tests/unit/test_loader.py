@@ -26,6 +26,8 @@ from strategies import status as made_status
 FOLDER = "3.x"
 SOURCE = "answer = 'source'\n"
 LAYERS = (TREE, BESIDE, OWN)
+USER = os.geteuid()
+GROUP = 4242
 OTHER = 4711
 SELF = os.geteuid()
 
@@ -541,6 +543,73 @@ class TestHands:
         found = made_status(mode=stat.S_IFREG | mode, uid=owner)
         source = made_status(mode=stat.S_IFREG | 0o666, uid=OTHER)
         assert in_right_hands(found, source, OWN) is is_right
+
+
+class TestTheFolderBesideTheSource:
+    """Who filled a ``__pycache__``: a link in it may lead to what somebody else owns."""
+
+    @pytest.mark.parametrize(
+        ("above", "uid", "mode", "is_read"),
+        [
+            (0o755, USER, 0o755, True),
+            (0o755, 0, 0o755, True),
+            (0o1777, USER, 0o755, True),
+            (0o1777, 0, 0o755, True),
+            (0o1777, OTHER, 0o755, False),
+            (0o1777, USER, 0o777, False),
+            (0o1775, OTHER, 0o755, False),
+            (0o755, OTHER, 0o755, True),
+            (0o755, USER, 0o777, False),
+            (0o755, USER, 0o775, False),
+            (0o775, OTHER, 0o775, True),
+            (0o777, OTHER, 0o777, True),
+        ],
+    )
+    def test_it_is_read_if_nobody_filled_it_who_could_not_exchange_the_source(
+        self, world: World, shown: ShownOs, above: int, uid: int, mode: int, is_read: bool
+    ) -> None:
+        entry = world.put(BESIDE)
+        shown.declare(world.sources, uid=USER, mode=above, gid=GROUP)
+        shown.declare(entry.parent, uid=uid, mode=mode, gid=GROUP)
+        assert world.load() == (BESIDE if is_read else "source")
+
+    def test_another_group_writes_it(self, world: World, shown: ShownOs) -> None:
+        entry = world.put(BESIDE)
+        shown.declare(world.sources, uid=USER, mode=0o775, gid=GROUP)
+        shown.declare(entry.parent, uid=OTHER, mode=0o775, gid=GROUP + 1)
+        assert world.load() == "source"
+
+    def test_a_link_to_it_is_somebodys(self, world: World, shown: ShownOs) -> None:
+        entry = world.put(BESIDE)
+        moved = world.folder / "moved"
+        entry.parent.rename(moved)
+        entry.parent.symlink_to(moved)
+        assert world.load() == BESIDE
+        shown.declare(world.sources, uid=USER, mode=0o1777)
+        shown.declare(entry.parent, uid=OTHER, mode=0o777)
+        assert world.load() == "source"
+
+    def test_a_link_to_a_file_is_no_folder(self, world: World) -> None:
+        (world.sources / "__pycache__").symlink_to(world.source)
+        assert world.load() == "source"
+
+
+class TestHugeEntries:
+    @pytest.mark.parametrize("layer", LAYERS)
+    def test_a_sparse_one_is_not_read(self, world: World, layer: str) -> None:
+        entry = world.put(layer)
+        os.truncate(entry, 1 << 41)
+        assert world.load() == "source"
+
+    def test_one_that_memory_does_not_hold_is_passed_by(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(path: str) -> Any:
+            raise MemoryError
+
+        world.put(TREE)
+        monkeypatch.setattr(loader, "open_code", refuse)
+        assert world.load() == "source"
 
 
 class TestExplicitPrefix:

@@ -55,9 +55,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnedOs:
 
 @pytest.mark.usefixtures("fake")
 class TestTheWay:
-    @pytest.mark.parametrize("path", ["", "/a", "/a/b", "//a/./b", "/a/../a/b", "/a/b/missing/x"])
+    @pytest.mark.parametrize("path", ["", "/a", "/a/b", "//a/./b", "/a/../a/b"])
     def test_what_is_the_users_is_their_own(self, tmp_path: Path, path: str) -> None:
-        assert is_ones_own(f"{tmp_path}{path}", USER)
+        assert is_ones_own(f"{tmp_path}{path}", USER) is True
+
+    def test_what_is_missing_is_nobodys(self, tmp_path: Path) -> None:
+        assert is_ones_own(f"{tmp_path}/a/b/missing/x", USER) is None
 
     @pytest.mark.parametrize("part", ["a", "a/b"])
     @pytest.mark.parametrize(
@@ -147,6 +150,28 @@ class TestPath:
         assert cache.path("/a", "m.pyc") is None
         assert located.asked == 1
 
+    def test_who_becomes_somebody_else_has_another_place(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        located = Located(f"{tmp_path}/top")
+        cache = OwnCache(located, "3.x")
+        assert cache.path("/a", "m.pyc") is not None
+        located.top = None
+        monkeypatch.setattr(own.os, "geteuid", lambda: OTHER)
+        assert cache.path("/a", "m.pyc") is None
+        assert located.asked == 2
+
+    def test_what_is_missing_is_not_there_to_be_read(self, tmp_path: Path) -> None:
+        cache = OwnCache(Located(f"{tmp_path}/top"), "3.x")
+        cache.path("/a", "m.pyc")
+        assert not cache.is_there
+        (tmp_path / "top").mkdir(mode=0o700)
+        cache.path("/a", "m.pyc")
+        assert not cache.is_there
+        again = OwnCache(Located(f"{tmp_path}/top"), "3.x")
+        again.path("/a", "m.pyc")
+        assert again.is_there
+
     def test_a_place_of_somebody_elses_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "top").mkdir()
         (tmp_path / "top").chmod(0o777)
@@ -158,6 +183,11 @@ def source(tmp_path: Path) -> os.stat_result:
     path = tmp_path / "mod.py"
     path.write_bytes(DATA)
     return path.stat()
+
+
+def source_of(entry: Path) -> str:
+    """Name the file that the fixture above has looked at."""
+    return f"{entry.parents[3]}/mod.py"
 
 
 class TestWrite:
@@ -175,7 +205,7 @@ class TestWrite:
     ) -> None:
         before = os.umask(umask)
         try:
-            cache.write(str(entry), CODE, DATA, source)
+            cache.write(str(entry), CODE, DATA, source_of(entry), source)
         finally:
             os.umask(before)
         assert stat.S_IMODE(entry.stat().st_mode) == 0o600
@@ -184,20 +214,41 @@ class TestWrite:
         assert os.listdir(entry.parent) == ["mod.pyc"]
 
     def test_who_may_not_write_does_not(self, entry: Path, source: os.stat_result) -> None:
-        OwnCache(Located(None), "3.x", may_write=False).write(str(entry), CODE, DATA, source)
+        OwnCache(Located(None), "3.x", may_write=False).write(
+            str(entry), CODE, DATA, source_of(entry), source
+        )
         assert not entry.parents[2].exists()
 
     def test_a_source_that_changed_meanwhile_is_not_kept(
         self, cache: OwnCache, entry: Path, source: os.stat_result
     ) -> None:
-        cache.write(str(entry), CODE, DATA + b"#", source)
+        cache.write(str(entry), CODE, DATA + b"#", source_of(entry), source)
+        assert not entry.parents[2].exists()
+
+    def test_what_is_replaced_while_it_is_written_is_not_kept(
+        self, cache: OwnCache, entry: Path, source: os.stat_result
+    ) -> None:
+        Path(source_of(entry)).touch()
+        os.utime(source_of(entry), ns=(source.st_atime_ns, source.st_mtime_ns))
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
+        assert os.listdir(entry.parent) == []
+
+    def test_nothing_is_kept_for_who_was_somebody_else_before(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(own.os, "geteuid", lambda: OTHER)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert not entry.parents[2].exists()
 
     def test_a_file_in_the_way_is_no_failure(
         self, cache: OwnCache, entry: Path, source: os.stat_result
     ) -> None:
         entry.parents[2].write_text("in the way")
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert entry.parents[2].read_text() == "in the way"
 
     def test_a_folder_that_others_write_is_not_written_to(
@@ -205,18 +256,18 @@ class TestWrite:
     ) -> None:
         entry.parent.mkdir(parents=True)
         entry.parent.chmod(0o777)
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert os.listdir(entry.parent) == []
 
     def test_a_folder_that_vanished_is_made_again_at_the_next_write(
         self, cache: OwnCache, entry: Path, source: os.stat_result
     ) -> None:
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         entry.unlink()
         entry.parent.rmdir()
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert not entry.parent.exists()
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert entry.is_file()
 
     def test_what_fails_half_way_leaves_nothing(
@@ -238,7 +289,7 @@ class TestWrite:
 
         monkeypatch.setattr(fake, "write", write, raising=False)
         monkeypatch.setattr(own, "os", fake)
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert written == [5]
         assert os.listdir(entry.parent) == []
 
@@ -249,13 +300,12 @@ class TestWrite:
         source: os.stat_result,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         whole = entry.read_bytes()
-        fake = OwnedOs(entry, 0)
-        monkeypatch.setattr(fake, "write", lambda to, view: os.write(to, view[:7]), raising=False)
-        monkeypatch.setattr(own, "os", fake)
+        write = os.write
+        monkeypatch.setattr(own.os, "write", lambda to, view: write(to, view[:7]))
         entry.unlink()
-        cache.write(str(entry), CODE, DATA, source)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert entry.read_bytes() == whole
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -237,10 +238,38 @@ class TestExport:
         assert caches.export(values, {}) is None
         assert sys.pycache_prefix is None
 
-    def test_the_environment_says_where_it_is(self, values: dict[str, object]) -> None:
+    def test_the_environment_says_where_it_is(
+        self, values: dict[str, object], tmp_path: Path
+    ) -> None:
         values["user-cache"] = "{user_cache_dir}"
-        prefix = caches.export(values, {"XDG_CACHE_HOME": "/nonexistent"})
-        assert prefix == f"/nonexistent/pycache-sys/{running_version_directory()}"
+        prefix = caches.export(values, {"XDG_CACHE_HOME": str(tmp_path)})
+        assert prefix == f"{tmp_path}/pycache-sys/{running_version_directory()}"
+
+    def test_what_is_missing_is_made_for_the_user_alone(self, values: dict[str, object]) -> None:
+        top = Path(str(caches.locate(values, {})))
+        before = os.umask(0)
+        try:
+            assert caches.export(values, {}) is not None
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(top.stat().st_mode) == 0o700
+
+    def test_where_nothing_is_written_what_is_missing_is_no_prefix(
+        self, values: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        assert caches.export(values, {}) is None
+        assert not Path(str(caches.locate(values, {}))).exists()
+
+    def test_what_cannot_be_made_is_no_prefix(
+        self, values: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(path: str) -> None:
+            raise OSError(30, "Read-only file system", path)
+
+        monkeypatch.setattr(caches, "make_directories", refuse)
+        assert caches.export(values, {}) is None
+        assert sys.pycache_prefix is None
 
 
 def test_package_managers_scripts_write_nothing(process: FakeProcess) -> None:
