@@ -481,6 +481,14 @@ class TestNeed:
         assert set(sys.modules) - set(before) == set(private_modules())
         assert sys.modules["pycache_sys_runtime.startup"] is startup
 
+    def test_what_a_sibling_imports_is_loaded_before_it(
+        self, siblings: Siblings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(siblings.space["_IMPORTED_BY"], "sibling", ("cousin",))
+        siblings.write("cousin", "x = 1\n")
+        siblings.write("sibling", f"import sys\nbefore = '{TESTED}.cousin' in sys.modules\n")
+        assert siblings.need().before
+
     def test_it_is_what_an_import_would_make(self, siblings: Siblings) -> None:
         module = siblings.need()
         path = f"{siblings.folder}/sibling.py"
