@@ -177,6 +177,11 @@ def copy_interpreter(python: str) -> Copy:
     shutil.copy2(binary, copy.python("stock"))
     for shared in Path(prefix, "lib").glob("libpython*.so*"):
         shutil.copy2(shared, first / "lib")
+    # a program that was told where its library is looks beside itself now
+    program = Path(copy.python("stock"))
+    there = f"{prefix}/lib\0".encode()
+    here = b"$ORIGIN/../lib\0".ljust(len(there), b"\0")
+    program.write_bytes(program.read_bytes().replace(there, here))
     for variant in VARIANTS[1:]:
         shutil.copytree(first, copy.folder / variant)
     for variant in VARIANTS:
@@ -243,7 +248,10 @@ def make_program(copy: Copy) -> tuple[str, str]:
     lines = []
     for number, file in enumerate(sorted(set(files))[:MODULES]):
         # the same code, as modules that need nothing and define all that they define
-        text = "if False:\n    pass\n" + functions_of(Path(file).read_text("utf-8"))
+        try:
+            text = functions_of(Path(file).read_text("utf-8"))
+        except SyntaxError:
+            continue  # a syntax that is younger than the Python that runs this
         (package / f"m{number}.py").write_text(text)
         lines.append(f"import app.m{number}\n")
     (project / "main.py").write_text("".join(lines))
@@ -337,7 +345,7 @@ def report(copy: Copy, rounds: int) -> None:
     """Measure one interpreter, and print its rows."""
     library_program, project_program = make_program(copy)
     found = bare(copy, rounds)
-    found |= warm(copy, library_program, project_program, max(rounds // 4, 5))
+    found |= warm(copy, library_program, project_program, max(rounds // 3, 5))
     found |= first(copy, library_program, max(rounds // 20, 3))
     print(f"\nPython {copy.version}, medians in milliseconds of {rounds} starts:")
     print("  " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()))
