@@ -68,6 +68,8 @@ _WRITABLE_BY_OTHERS = 0o022
 
 PRIVATE = "_pycache_sys"
 """What this package is called where it is the hook."""
+_LINECACHE = str(getattr(sys, "_stdlib_dir", None)) + "/linecache.py"
+"""What 3.13 and later load for each ``-c``: a part of the bootstrap set, and no reason for more."""
 _UNCHECKED_HASH = 1
 _CHECKED_HASH = 3
 _IMPORTED_BY = {
@@ -104,11 +106,17 @@ def _start():
     if values["export-prefix"]:
         exported = need("caches").export(values, environment())
 
+    is_plain = values["read-beside-source"] and switch is None and not sys.flags.verbose
+
     def get_code(self, fullname):
         # type: (SourceFileLoader, str) -> CodeType
         """Load the hook when there is something for it to load."""
         if type(self) is not SourceFileLoader:
             return stock(self, fullname)
+        if self.path == _LINECACHE and is_plain and sys.pycache_prefix is None:
+            code = _read(self)
+            if code is not None:
+                return code
         try:
             loader = need("loader")
             layers = loader.make_layers(values, environment, exported, switch == "trace")
@@ -188,7 +196,11 @@ def need(name):
             package.__path__ = package.__spec__.submodule_search_locations = [_FOLDER]
             sys.modules[_PACKAGE] = package
         module = _make(full, name)
-        exec(_read(module.__loader__), module.__dict__)  # noqa: S102 - it is what an import does
+        loader = module.__loader__
+        # nothing is written: whoever installs us compiles us, too
+        code = _read(loader) or loader.source_to_code(loader.get_data(loader.path), loader.path)
+        _fix_co_filename(code, FROZEN)
+        exec(code, module.__dict__)  # noqa: S102 - it is what an import does
         sys.modules[full] = module
         setattr(sys.modules[_PACKAGE], name, module)
     return module
@@ -205,10 +217,10 @@ def _make(full, name):
 
 
 def _read(loader):
-    # type: (SourceFileLoader) -> CodeType
-    """Read the bytecode beside one of our own sources, or compile it, and hide its frames.
+    # type: (SourceFileLoader) -> CodeType | None
+    """Read the bytecode beside a source, if it is plainly that source's.
 
-    Stock's steps, by the shortest way. Nothing is written: whoever installs us compiles us, too.
+    Stock's steps, by the shortest way.
     """
     path = loader.path
     directory, _, name = path.rpartition("/")
@@ -226,11 +238,11 @@ def _read(loader):
             expected = _pack_uint32(_CHECKED_HASH) + found
         if content[:4] == MAGIC_NUMBER and content[4:16] == expected:
             code = loads(memoryview(content)[16:])  # noqa: S302 - as importlib
-            _fix_co_filename(code, FROZEN)  # raises where it is no code
+            _fix_co_filename(code, path)  # raises where it is no code
             return code  # type: ignore[no-any-return]
     except Exception:  # noqa: S110 - whatever is wrong with it, there is the source
         pass
-    return loader.source_to_code(loader.get_data(path), FROZEN)
+    return None
 
 
 if _PACKAGE == PRIVATE:

@@ -195,6 +195,12 @@ def test_start_loads_the_package_and_its_start_alone(place: Place) -> None:
     assert loaded == ["pycache_sys_runtime", "pycache_sys_runtime.startup"]
 
 
+def test_a_bare_start_does_not_load_the_layers(place: Place) -> None:
+    program = "import sys; print(*[name for name in sys.modules if 'pycache_sys' in name])"
+    done = place.run("-c", program)
+    assert done.stdout.split() == ["pycache_sys_runtime", "pycache_sys_runtime.startup"]
+
+
 def test_the_first_run_writes_the_own_cache_and_the_second_reads_it(place: Place) -> None:
     for name in ("a.py", "pkg/__init__.py", "pkg/b.py", "space/c.py"):
         place.write(name)

@@ -81,6 +81,45 @@ class TestStart:
         assert isinstance(getattr(second, MARK), loader.Layers)
         assert run(stand_in("mod", source).get_code("mod")) == "source"
 
+    def test_what_each_start_loads_does_not_bring_the_layers(
+        self, stand_in: StandIns, source: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(startup, "_LINECACHE", source)
+        put_beside(Path(source), pyc(Path(source), compiled("answer = 'beside'\n")))
+        startup.start()
+        code = stand_in("linecache", source).get_code("linecache")
+        assert run(code) == "beside"
+        assert code.co_filename == source
+        assert getattr(stand_in.get_code, MARK) is None
+
+    @pytest.mark.parametrize("why", ["no bytecode", "traced", "verbose", "policy", "prefix"])
+    def test_but_it_is_a_module_like_any_other(
+        self,
+        stand_in: StandIns,
+        source: str,
+        monkeypatch: pytest.MonkeyPatch,
+        process: FakeProcess,
+        values: dict[str, object],
+        why: str,
+    ) -> None:
+        class Flags:
+            verbose, ignore_environment, optimize = 1, 0, 0
+
+        monkeypatch.setattr(startup, "_LINECACHE", source)
+        if why != "no bytecode":
+            put_beside(Path(source), pyc(Path(source), compiled("answer = 'beside'\n")))
+        if why == "traced":
+            process.environ["PYCACHE_SYS"] = "trace"
+        elif why == "verbose":
+            monkeypatch.setattr(sys, "flags", Flags)
+        elif why == "policy":
+            values["read-beside-source"] = False
+        startup.start()
+        if why == "prefix":
+            monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
+        stand_in("linecache", source).get_code("linecache")
+        assert getattr(stand_in.get_code, MARK) is not None
+
     @pytest.mark.parametrize("is_used", [False, True])
     def test_a_second_start_changes_nothing(
         self, stand_in: StandIns, source: str, is_used: bool
@@ -633,7 +672,7 @@ class TestNeed:
 
         monkeypatch.setattr(sys, "flags", Flags)
         read = siblings.space["_read"]
-        assert run(read(loader)) == "source"
+        assert read(loader) is None
         siblings.put(level=mark)
         assert run(read(loader)) == "bytecode"
 
