@@ -18,6 +18,7 @@ from security.accounts import (
     SOURCE,
     Account,
     World,
+    beside,
     entry,
     fails_until,
     look,
@@ -632,6 +633,21 @@ def test_who_turns_back_into_root_loads_nothing_of_the_users(people: World) -> N
     assert run.said == [GOOD, GOOD]
     put(entry(people.root.own, service / "module.py"), pyc(), owner=people.root)
     run = people.root.python(LINKED, str(people.mallory.uid), service)
+    assert run.said == [GOOD, EVIL]
+
+
+def test_who_turns_back_into_root_looks_again_beside_the_sources(people: World) -> None:
+    """A __pycache__ of Mallory's in a shared folder will do for her, but not for root."""
+    for name in ("first.py", "module.py"):
+        put(SHARED / name, SOURCE.encode(), owner=people.root)
+    copy = put(Path("/opt/copies/attachment"), pyc(SHARED / "module.py"), owner=people.root)
+    planted = beside(SHARED / "module.py")
+    people.mallory.run("mkdir", "-p", planted.parent)
+    people.mallory.run("ln", "-s", copy, planted)
+    run = people.root.python(LINKED, str(people.mallory.uid), SHARED)
+    assert run.said == [GOOD, GOOD]
+    people.root.owns(planted.parent)
+    run = people.root.python(LINKED, str(people.mallory.uid), SHARED)
     assert run.said == [GOOD, EVIL]
 
 

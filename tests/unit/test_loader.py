@@ -594,6 +594,18 @@ class TestTheFolderBesideTheSource:
         assert world.load() == "source"
 
 
+@pytest.mark.parametrize(
+    ("ids", "is_known"), [((7, 7, 7), True), ((7, 7, 0), False), ((0, 7, 0), False)]
+)
+def test_who_may_become_somebody_else_looks_at_each_directory_again(
+    world: World, shown: ShownOs, ids: tuple[int, int, int], is_known: bool
+) -> None:
+    shown.getresuid = lambda: ids  # type: ignore[attr-defined]
+    layers = world.layers()
+    world.load(layers)
+    assert (str(world.sources) in layers.known) is is_known
+
+
 class TestHugeEntries:
     @pytest.mark.parametrize("layer", LAYERS)
     def test_a_sparse_one_is_not_read(self, world: World, layer: str) -> None:
