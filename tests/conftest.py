@@ -1,5 +1,6 @@
 """What every test gets: a folder with sources and a tree, and no bytecode switch from outside."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("project")
+
+
+for _signal, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    # what runs in the background or under nohup ignores these, and so would its children
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 
 @pytest.fixture(autouse=True)
