@@ -108,20 +108,15 @@ def startup_file() -> str:
 
 def _for_each(request: Request, act: Callable[[Interpreter, Delivery], None]) -> list[Delivery]:
     access = Access(trust=OwnTrust(), account=None, mounts=Mounts(), is_restricted=False)
-    notes = _interpreters(request, access)
+    notes = select_interpreters(
+        request.python_paths, request.python_specifiers, access, request.policy
+    )
     return [_deliver(note, act) for note in notes if note.named or not _is_no_matter(note)]
 
 
 def _is_no_matter(note: InterpreterNote) -> bool:
     """Tell whether an interpreter that was found is none that could have the hook."""
     return note.refusal is not None and note.refusal[0] in _NO_MATTER
-
-
-def _interpreters(request: Request, access: Access) -> list[InterpreterNote]:
-    """Ask those interpreters who they are that the caller can run without a risk."""
-    return select_interpreters(
-        request.python_paths, request.python_specifiers, access, request.policy
-    )
 
 
 def _deliver(note: InterpreterNote, act: Callable[[Interpreter, Delivery], None]) -> Delivery:
@@ -153,12 +148,7 @@ def _deliver(note: InterpreterNote, act: Callable[[Interpreter, Delivery], None]
 
 def _look(interpreter: Interpreter, result: Delivery) -> None:
     """See what brings the hook, and whether it does."""
-    for directory in interpreter.site:
-        for name in (delivery.PTH_NAME, delivery.START_NAME):
-            path = f"{directory}/{name}"
-            content = _read(path)
-            if content is not None and delivery.is_site_file(content):
-                result.files.append(path)
+    result.files += _site_files(interpreter.site)
     path = _sitecustomize(interpreter)
     if delivery.block_in(_read(path) or b""):
         result.files.append(path)
@@ -229,10 +219,15 @@ def _take_site_files(interpreter: Interpreter, result: Delivery) -> None:
 
 def _site_files_of_packages(interpreter: Interpreter) -> list[str]:
     """List the files with the hook in site directories that are not ours to write."""
+    return _site_files(interpreter.site[1:])
+
+
+def _site_files(directories: Sequence[str]) -> list[str]:
+    """List the files with the hook in site directories."""
     return [
         path
-        for place in interpreter.site[1:]
-        for path in (f"{place}/{delivery.PTH_NAME}", f"{place}/{delivery.START_NAME}")
+        for directory in directories
+        for path in (f"{directory}/{delivery.PTH_NAME}", f"{directory}/{delivery.START_NAME}")
         if delivery.is_site_file(_read(path) or b"")
     ]
 
