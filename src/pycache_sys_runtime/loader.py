@@ -19,7 +19,8 @@ from io import open_code
 from marshal import loads
 
 from . import layout
-from .startup import BUILT_IN, is_roots, need
+from .hook import BUILT_IN, is_roots
+from .modules import need
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -142,13 +143,24 @@ class Layers:
 
 def _absolute(directory):
     # type: (str) -> str | None
-    """Make a source directory absolute; None where a tree has no place for it."""
+    """Make a source directory absolute; None where a tree has no place for it.
+
+    Where ``/lib`` is a link to ``/usr/lib``, a Python that was started as ``/bin/python3`` takes
+    its library to be in ``/lib``: trees have it under its real name.
+    """
     place = directory
     if directory[:1] != "/":  # a relative entry of sys.path
         try:
-            place = (posix.getcwd() + "/" + directory).rstrip("/")
+            place = (posix.getcwd().rstrip("/") + "/" + directory).rstrip("/")
         except OSError:
             return None
+    if place[:4] == "/lib":
+        top, slash, rest = place[1:].partition("/")
+        try:
+            if posix.readlink("/" + top).strip("/") == "usr/" + top:
+                place = "/usr/" + top + slash + rest
+        except OSError:  # no link
+            pass
     return place if layout.cache_directory(place, "") is not None else None
 
 

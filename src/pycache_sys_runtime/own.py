@@ -14,8 +14,8 @@ from _frozen_importlib_external import (
 )
 from _imp import source_hash
 
+from .hook import is_root
 from .loader import stamps_tell
-from .startup import is_root
 from .trust import is_link, steps
 
 TYPE_CHECKING = False  # as in typing, which is not loaded

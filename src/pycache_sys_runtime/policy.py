@@ -18,8 +18,8 @@ and says what is wrong (``pycache_sys.policy``).
 
 import os
 
-from . import startup
-from .startup import is_roots
+from . import hook, modules, startup
+from .hook import is_roots
 from .trust import only_root_changes
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
@@ -63,7 +63,7 @@ DEFAULTS = {
 SYSTEM_WIDE = frozenset(["system-tree", "image-tree", "root-cache", "service-uids"])
 """What holds for everybody: no section can change it."""
 
-BUILT_IN = startup.BUILT_IN
+BUILT_IN = hook.BUILT_IN
 """``DEFAULTS`` as ``understand`` reads them: start-up has no time to do it."""
 
 DIRECTORY_PLACEHOLDERS = ("{user_cache_dir}", "{runtime_dir}", "{cache_directory}")
@@ -302,7 +302,7 @@ def rank(section, implementation, version, uid, gids, ids):
     kind, _, argument = section.partition(" ")
     if kind == "python":
         # few policies need it
-        match_python = startup.need("pythons").match_python
+        match_python = modules.need("pythons").match_python
         return match_python(argument, implementation, version)  # type: ignore[no-any-return]
     if kind == "user":
         return USER if _names_one(kind, argument, (uid,), ids) else -1

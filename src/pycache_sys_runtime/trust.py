@@ -6,7 +6,7 @@ says that it is. Both look at each directory and each link on the way.
 
 import posix  # os itself would be kept from being taken down early at exit, which costs
 
-from .startup import is_root, is_roots
+from .hook import is_root, is_roots
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:

@@ -88,13 +88,17 @@ def home_of(user: int) -> str:
 
 def parse(done: subprocess.CompletedProcess[str]) -> Start:
     """Part a run's trace from what else it said."""
-    served = {name: _served(text) for name, text in _TRACE.findall(done.stderr)}
     return Start(
         status=done.returncode,
         stdout=done.stdout,
         stderr=_TRACE.sub("", done.stderr),
-        served=served,
+        served=served_in(done.stderr),
     )
+
+
+def served_in(text: str) -> dict[str, Served]:
+    """Read a trace: which layer served each module."""
+    return {name: _served(words) for name, words in _TRACE.findall(text)}
 
 
 def _served(text: str) -> Served:

@@ -39,6 +39,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "uwsgi-plugin-python3",
         "gdb",
         "bubblewrap",
+        "systemd-sysv",
     ),
     SID.name: ("python3.14-venv", "python3.15-venv"),
 }

@@ -13,6 +13,8 @@ from distro.product import COMMAND
 pytest_plugins = ["distro.hook_fixtures"]
 
 RUNTIME = f"{DIST_PACKAGES}/pycache_sys_runtime"
+STAGES = ("modules", "hook", "loader")
+"""What a start loads of us after the start-up, in this order."""
 STARTUP = f"{RUNTIME}/startup.py"
 (PYTHON_3_15,) = (python for python in PYTHONS if python.folder == "3.15")
 PROGRAM = "import json, sys; sys.path.append('/srv'); import mine; print(mine.ANSWER)"
@@ -51,6 +53,8 @@ def by_start_file(chroot: Chroot, python: Python) -> None:
         chroot.path(f"{directory}/{name}").chmod(0o644)
     chroot.run(python.command, "-m", "compileall", "-q", directory, RUNTIME)
 
+
+Damage = Callable[[Chroot], None]
 
 DELIVERIES: Mapping[str, Callable[[Chroot, Python], None]] = {
     "pth": by_pth,
@@ -120,7 +124,7 @@ def lock(chroot: Chroot) -> None:
 
 
 def lock_files(chroot: Chroot) -> None:
-    chroot.run("chmod", "-R", "go=", *(f"{RUNTIME}/{name}.py" for name in ("loader", "startup")))
+    chroot.run("chmod", "-R", "go=", *(f"{RUNTIME}/{name}.py" for name in ("startup", *STAGES)))
 
 
 def make_empty(chroot: Chroot) -> None:
@@ -132,8 +136,34 @@ def break_syntax(chroot: Chroot) -> None:
     chroot.path(STARTUP).write_bytes(chroot.path(STARTUP).read_bytes() + b"\ndef (:\n")
 
 
-def raise_in_loader(chroot: Chroot) -> None:
-    chroot.path(f"{RUNTIME}/loader.py").write_text("raise RuntimeError('broken')\n")
+def in_each_stage(damage: Callable[[Chroot, str], None]) -> Mapping[str, Damage]:
+    """Make a kind of damage for each of the modules that come after the start-up."""
+
+    def one(name: str) -> Damage:
+        return lambda chroot: damage(chroot, f"{RUNTIME}/{name}.py")
+
+    return {f"{damage.__name__}_{name}": one(name) for name in STAGES}
+
+
+def remove_file(chroot: Chroot, path: str) -> None:
+    chroot.path(path).unlink()
+
+
+def make_file_empty(chroot: Chroot, path: str) -> None:
+    chroot.path(path).write_text("")
+
+
+def raise_in_file(chroot: Chroot, path: str) -> None:
+    chroot.path(path).write_text("raise RuntimeError('broken')\n")
+
+
+def break_syntax_of_file(chroot: Chroot, path: str) -> None:
+    chroot.path(path).write_text("def (:\n")
+
+
+def make_directory(chroot: Chroot, path: str) -> None:
+    chroot.path(path).unlink()
+    chroot.path(path).mkdir()
 
 
 def make_garbage(chroot: Chroot) -> None:
@@ -150,24 +180,20 @@ def empty_bytecode(chroot: Chroot) -> None:
         path.write_bytes(b"")
 
 
-def make_directory(chroot: Chroot) -> None:
-    chroot.run("rm", f"{RUNTIME}/loader.py")
-    chroot.run("mkdir", f"{RUNTIME}/loader.py")
-
-
-DAMAGES = (
-    remove,
-    remove_all_but_startup,
-    lock,
-    lock_files,
-    make_empty,
-    break_syntax,
-    raise_in_loader,
-    make_garbage,
-    truncate_bytecode,
-    empty_bytecode,
-    make_directory,
-)
+DAMAGES: Mapping[str, Damage] = {
+    **{
+        damage.__name__: damage
+        for damage in (
+            *(remove, remove_all_but_startup, lock, lock_files, make_empty, break_syntax),
+            *(make_garbage, truncate_bytecode, empty_bytecode),
+        )
+    },
+    **in_each_stage(remove_file),
+    **in_each_stage(make_file_empty),
+    **in_each_stage(raise_in_file),
+    **in_each_stage(break_syntax_of_file),
+    **in_each_stage(make_directory),
+}
 
 
 @pytest.mark.parametrize(("python", "way"), ways)
@@ -180,11 +206,11 @@ def test_every_start_is_silent_whatever_became_of_us(
         DELIVERIES[way](chroot, python)
         assert start(chroot, python.command, "-c", PROGRAM).layers("json") == {"json": TREE_LAYER}
         chroot.run("cp", "-a", RUNTIME, "/root/runtime")
-        for damage in DAMAGES:
+        for name, damage in DAMAGES.items():
             damage(chroot)
             for user in (USER, 0):
                 done = start(chroot, python.command, "-c", PROGRAM, user=user)
-                silent[damage.__name__, user] = (done.status, done.stdout, done.stderr)
+                silent[name, user] = (done.status, done.stdout, done.stderr)
             chroot.run("rm", "-rf", RUNTIME)
             chroot.run("cp", "-a", "/root/runtime", RUNTIME)
         assert start(chroot, python.command, "-c", PROGRAM).layers("json") == {"json": TREE_LAYER}

@@ -4,6 +4,7 @@ Children get the hook from a ``sitecustomize``. They start with ``-B`` and take 
 hook in place, so that no start ever writes to the interpreter's own library.
 """
 
+import ast
 import marshal
 import os
 import re
@@ -37,7 +38,15 @@ HOOK = """
 import sys
 sys.path.insert(0, {runtime!r})
 from pycache_sys_runtime import startup
-startup.read_policy = lambda: dict(startup.BUILT_IN, **{policy!r})
+need = startup._need
+def need_with_policy(stock, name):
+    hook = need(stock, name)
+    settle = hook.settle
+    hook.settle = lambda values: settle(dict(values, **{policy!r}))
+    hook.read_settings = lambda: hook.settle(hook.BUILT_IN)
+    return hook
+startup._need = need_with_policy
+startup.MAIN_FILES, startup.DROP_IN_DIRECTORIES = {files!r}, ()
 startup.start()
 sys.path.pop(0)
 """
@@ -106,7 +115,8 @@ class Place:
         own = str(self.own)
         values = {"root-cache": own, "user-cache": own, "service-cache": own, "image-tree": ""}
         values |= {"system-tree": str(self.folder / "tree"), **(policy or {})}  # type: ignore[dict-item]
-        prelude = HOOK.format(runtime=str(self.runtime), policy=values) if hook else ""
+        files = ("/",) if policy else ()  # what is there counts as one, and is read at the start
+        prelude = HOOK.format(runtime=str(self.runtime), policy=values, files=files)
         home = self.folder / "home"
         home.mkdir(mode=0o700, exist_ok=True)
         done = subprocess.run(
@@ -120,7 +130,7 @@ class Place:
             env=environment(
                 HOME=str(home),
                 PYTHONPATH=f"{self.runtime / 'delivery'}:{self.sources}",
-                PRELUDE=prelude + WRITES * writes,
+                PRELUDE=prelude * hook + WRITES * writes,
                 **variables,
             ),
         )
@@ -199,6 +209,29 @@ def test_a_bare_start_does_not_load_the_layers(place: Place) -> None:
     program = "import sys; print(*[name for name in sys.modules if 'pycache_sys' in name])"
     done = place.run("-c", program)
     assert done.stdout.split() == ["pycache_sys_runtime", "pycache_sys_runtime.startup"]
+
+
+def test_what_python_loads_for_each_command_is_a_reason_only_where_it_matters(place: Place) -> None:
+    """``linecache``, from 3.13 on."""
+    program = (
+        "import sys\n"
+        "print('linecache' in sys.modules, 'pycache_sys_runtime.loader' in sys.modules)\n"
+        "print(sys.dont_write_bytecode, sys.pycache_prefix)"
+    )
+    prefix = str(place.folder / "prefix")
+    first, *others = (
+        place.run("-c", program),
+        place.run("-v", "-c", program),
+        place.run("-X", f"pycache_prefix={prefix}", "-c", program),
+        place.run("-c", program, PYCACHE_SYS="trace"),
+        place.run("-c", program, policy={"read-beside-source": False}),
+    )
+    version = say(place.python, "import sys; print(sys.version_info[:2])").strip()
+    is_loaded, has_layers = first.stdout.split()[:2]
+    assert is_loaded == str(ast.literal_eval(version) >= (3, 13))
+    assert (has_layers, first.stdout.split()[2:]) == ("False", ["False", "None"])
+    assert [run.stdout.split()[:2] for run in others] == [[is_loaded, is_loaded]] * len(others)
+    assert others[1].stdout.split()[2:] == ["False", prefix]
 
 
 def test_the_first_run_writes_the_own_cache_and_the_second_reads_it(place: Place) -> None:
@@ -332,6 +365,123 @@ def test_a_relative_source_is_another_one_in_another_directory(chosen: Place) ->
     )
     for _ in range(2):
         assert chosen.run("-c", program, str(chosen.sources)).stdout == "one\ntwo\n"
+
+
+# as it is delivered: by its path, under a name of its own
+
+ONCE = """
+import sys
+from importlib.machinery import SourceFileLoader
+name, startup, opened = "_pycache_sys.startup", sys.argv[1], []
+def bring():
+    loader = SourceFileLoader(name, startup)
+    exec(loader.get_code(name), {"__name__": name, "__file__": startup})
+def ours():
+    return sorted(one for one in sys.modules if one.partition(".")[0] == "_pycache_sys")
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(startup[:-len("startup.py")]):
+        opened.append(arguments[0].rpartition("/pycache_sys_runtime/")[2])
+before = sys.dont_write_bytecode, sys.pycache_prefix
+bring()
+first = SourceFileLoader.get_code
+sys.addaudithook(note)
+bring()
+print(ours(), opened, SourceFileLoader.get_code is first, first.pycache_sys)
+sys.path.insert(0, sys.argv[2])
+import a
+print(a.x, *ours())
+print(*opened)
+print((sys.dont_write_bytecode, sys.pycache_prefix) == before)
+print(hasattr(SourceFileLoader.get_code, "pycache_sys"))
+"""
+
+
+@pytest.fixture
+def private(place: Place) -> str:
+    """Give the start-up of a copy to which the whole system is in a folder."""
+    package = place.folder / "private" / "pycache_sys_runtime"
+    shutil.copytree(
+        place.runtime / package.name, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("startup.py", "hook.py"):
+        text = (package / name).read_text()
+        moved = re.sub(r'"/(?=(?:etc|run|usr|var)\b)', f'"{place.folder}/system/', text)
+        assert moved != text
+        (package / name).write_text(moved)
+    say(place.python, f"import compileall; compileall.compile_dir({str(package)!r}, quiet=1)")
+    place.write("a.py")
+    return str(package / "startup.py")
+
+
+FIRST = ["hook", "modules", "startup"]
+NEEDED = ["caches", "hook", "layout", "loader", "modules", "own", "startup", "trust"]
+
+
+def start_privately(place: Place, startup: str, *options: str, **variables: str) -> list[str]:
+    """Start behind the private hook, and say what was printed; nothing of ours is written."""
+    before = snapshot(Path(startup).parent)
+    done = subprocess.run(
+        [place.python, "-B", "-S", *options, "-c", ONCE, startup, str(place.sources)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment(HOME=str(place.folder), **variables),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert snapshot(Path(startup).parent) == before
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("prefix", ["", "prefix"])
+def test_nothing_is_loaded_before_the_first_module_and_then_from_beside_it(
+    place: Place, private: str, prefix: str
+) -> None:
+    """Also with an explicit prefix: what is there is not for our own modules."""
+    options = ("-X", f"pycache_prefix={place.folder}/{prefix}") if prefix else ()
+    said = start_privately(place, private, *options)
+    tag = names(place.python)[0]
+    needed = ["hook", "layout", "loader", "modules", "startup"] if prefix else NEEDED
+    assert said[0] == "[] [] True None"
+    assert said[1].split() == ["1", "_pycache_sys", *(f"_pycache_sys.{name}" for name in needed)]
+    read = {f"__pycache__/{name}.{tag}.pyc" for name in needed if name != "startup"}
+    assert set(said[2].split()) == read
+    assert said[3:] == ["True", "True"]
+    assert not (place.folder / "prefix").exists()
+
+
+def test_the_first_module_looks_at_the_switch(place: Place, private: str) -> None:
+    said = start_privately(place, private, PYCACHE_SYS="off")
+    assert said[0] == "[] [] True None"
+    assert said[1].split() == ["1", "_pycache_sys", *(f"_pycache_sys.{name}" for name in FIRST)]
+    assert said[3:] == ["True", "False"]
+
+
+@pytest.mark.parametrize("name", ["modules", "hook"])
+def test_damaged_bytecode_of_ours_is_compiled_anew(place: Place, private: str, name: str) -> None:
+    entry = Path(private).parent / "__pycache__" / f"{name}.{names(place.python)[0]}.pyc"
+    valid = entry.read_bytes()
+    for kind in KINDS[:9]:
+        damage(valid, entry, kind)
+        said = start_privately(place, private)
+        assert said[1].split() == ["1", "_pycache_sys", *(f"_pycache_sys.{one}" for one in NEEDED)]
+        assert said[3:] == ["True", "True"]
+
+
+@pytest.mark.parametrize("text", [None, "", "def (:\n", "raise RuntimeError\n"])
+@pytest.mark.parametrize("name", ["modules", "hook"])
+def test_without_one_of_ours_python_is_stock(
+    place: Place, private: str, name: str, text: str | None
+) -> None:
+    path = Path(private).parent / f"{name}.py"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    said = start_privately(place, private)
+    assert said[0] == "[] [] True None"
+    assert said[1].split()[0] == "1"
+    assert said[3:] == ["True", "False"]
 
 
 # options and variables

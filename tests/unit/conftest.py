@@ -9,7 +9,7 @@ import pytest
 from fake_system import FakeProcess, FakeSystem
 from pycache_sys.policy import files, load
 from pycache_sys.system import sources, trust
-from pycache_sys_runtime import caches, startup
+from pycache_sys_runtime import caches, hook
 from pycache_sys_runtime import policy as runtime
 from pycache_sys_runtime import trust as runtime_trust
 
@@ -18,7 +18,7 @@ from pycache_sys_runtime import trust as runtime_trust
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
     """Give a system in a folder, where everything is root's until a test says otherwise."""
     fake = FakeSystem(tmp_path)
-    for module in (startup, runtime_trust):
+    for module in (hook, runtime_trust):
         monkeypatch.setattr(module, "posix", fake.os)
     for module in (runtime, trust, sources):
         monkeypatch.setattr(module, "os", fake.os)
@@ -37,7 +37,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> FakeProcess:
     """Give the process other ids, and an environment that is empty."""
     fake = FakeProcess()
     monkeypatch.setattr(os, "environ", fake.environ)
-    monkeypatch.setattr(startup, "posix", fake)
+    monkeypatch.setattr(hook, "posix", fake)
     monkeypatch.setattr(caches, "os", fake)
     monkeypatch.setattr(sys, "pycache_prefix", None)
     return fake
@@ -47,7 +47,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> FakeProcess:
 def values(tmp_path: Path) -> dict[str, object]:
     """Give what a policy says that has all of it in a folder."""
     return {
-        **startup.BUILT_IN,
+        **hook.BUILT_IN,
         "image-tree": f"{tmp_path}/image",
         "system-tree": "",
         "user-cache": f"{tmp_path}/user/{{uid}}",

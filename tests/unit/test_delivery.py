@@ -1,12 +1,14 @@
 """What the files say that bring the hook: they come and go without a trace, and never complain."""
 
 import os
+import posix
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType
 
 import pytest
 from hypothesis import example, given
@@ -29,6 +31,8 @@ from pycache_sys.core.delivery import (
     remove_block,
     start_files,
 )
+from pycache_sys_runtime import startup as start_up
+from pycache_sys_runtime.startup import MARK
 from strategies import components, directories, texts, undecodable
 
 STARTUP = "/usr/lib/python3/dist-packages/pycache_sys_runtime/startup.py"
@@ -300,21 +304,31 @@ class TestEachWay:
         WAYS[way](f"{tmp_path}/startup.py/below/it.py")
         assert capfd.readouterr() == ("", "")
 
-    def test_it_does_nothing_where_the_hook_is_in_place(
-        self, way: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("is_in_place", [False, True])
+    def test_the_startup_does_nothing_where_the_hook_is_in_place(
+        self, way: str, monkeypatch: pytest.MonkeyPatch, is_in_place: bool
     ) -> None:
+        """The lines do not ask: each word of them is compiled at every start."""
         from importlib.machinery import SourceFileLoader
 
         stock = SourceFileLoader.get_code
 
-        def get_code(self: SourceFileLoader, fullname: str) -> object:
+        def get_code(self: SourceFileLoader, fullname: str) -> CodeType:
             return stock(self, fullname)
 
-        get_code.pycache_sys = None  # type: ignore[attr-defined]  # the mark
+        if is_in_place:
+            setattr(get_code, MARK, None)
         monkeypatch.setattr(SourceFileLoader, "get_code", get_code)
-        with startup_in("hook", RECORD) as startup:
-            WAYS[way](startup)
-        assert getattr(sys, "recorded") is None  # noqa: B009 - as above
+        monkeypatch.setattr(posix, "access", lambda _path, _mode: False)  # no policy
+        before = dict(sys.modules)
+        for _ in range(2):
+            WAYS[way](os.path.realpath(start_up.__file__))
+            placed = SourceFileLoader.get_code
+            assert (placed is get_code) is is_in_place
+            assert hasattr(placed, MARK)
+            monkeypatch.setattr(SourceFileLoader, "get_code", placed)
+            is_in_place, get_code = True, placed
+        assert sys.modules == before
 
 
 class TestAFileOfItsOwn:

@@ -18,8 +18,8 @@ import pytest
 
 from fake_system import FakeProcess
 from pycache_sys_runtime import layout, loader, own, trust
+from pycache_sys_runtime.hook import BUILT_IN
 from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers, in_right_hands
-from pycache_sys_runtime.startup import BUILT_IN
 from strategies import SECOND
 from strategies import status as made_status
 
@@ -753,6 +753,94 @@ class TestSources:
         found, place = world.layers().of(f"{world.sources}/\0", "mod.py")
         assert found == []
         assert place is None
+
+
+class TestLibraryOfAMergedSystem:
+    """Where ``/lib`` is a link, a Python started as ``/bin/python3`` has its library there."""
+
+    @pytest.fixture
+    def links(self, shown: ShownOs) -> dict[str, str]:
+        """Give the links that there are."""
+        found: dict[str, str] = {}
+
+        def readlink(path: str) -> str:
+            if path not in found:
+                raise OSError(22, "no link", path)
+            return found[path]
+
+        shown.readlink = readlink  # type: ignore[attr-defined]
+        return found
+
+    @pytest.mark.parametrize("top", ["lib", "lib64", "lib32", "libx32"])
+    @pytest.mark.parametrize("target", ["usr/{}", "/usr/{}", "usr/{}/", "/usr/{}/"])
+    @pytest.mark.parametrize("below", ["", "/python3.11", "/python3.11/json"])
+    def test_it_is_in_trees_under_its_real_name(
+        self, links: dict[str, str], top: str, target: str, below: str
+    ) -> None:
+        links[f"/{top}"] = target.format(top)
+        assert loader._absolute(f"/{top}{below}") == f"/usr/{top}{below}"
+
+    @pytest.mark.parametrize(
+        ("link", "target"),
+        [
+            *[(None, None), ("/lib", "usr/lib64"), ("/lib", "/opt/lib"), ("/lib", "../usr/lib")],
+            *[("/lib", "usr/lib/python3.11"), ("/lib", "usr"), ("/lib", ""), ("/lib", "lib")],
+            *[("/lib64", "usr/lib64"), ("/usr", "usr/lib"), ("/lib/python3.11", "usr/lib")],
+        ],
+    )
+    def test_without_such_a_link_it_is_what_it_says(
+        self, links: dict[str, str], link: str | None, target: str | None
+    ) -> None:
+        if link is not None and target is not None:
+            links[link] = target
+        assert loader._absolute("/lib/python3.11") == "/lib/python3.11"
+
+    @pytest.mark.parametrize(
+        "directory", ["/library/x", "/libexec", "/li", "/srv/lib", "/usr/lib/python3.11", "/bin/x"]
+    )
+    def test_other_directories_are_what_they_say(
+        self, links: dict[str, str], directory: str
+    ) -> None:
+        links.update({"/lib": "usr/lib", "/bin": "usr/bin"})
+        assert loader._absolute(directory) == directory
+
+    @pytest.mark.parametrize(
+        ("where", "directory", "place"),
+        [
+            ("/lib", "python3.11", "/usr/lib/python3.11"),
+            ("/lib/python3.11", "", "/usr/lib/python3.11"),
+            ("/", "lib/python3.11", "/usr/lib/python3.11"),
+            ("/srv", "lib/python3.11", "/srv/lib/python3.11"),
+            ("/", "library", "/library"),
+        ],
+    )
+    def test_a_relative_one_is_looked_at_where_it_is(
+        self, shown: ShownOs, links: dict[str, str], where: str, directory: str, place: str
+    ) -> None:
+        links["/lib"] = "usr/lib"
+        shown.getcwd = lambda: where  # type: ignore[attr-defined]
+        assert loader._absolute(directory) == place
+
+    def test_a_place_that_is_nobodys_stays_so(self, links: dict[str, str]) -> None:
+        links["/lib"] = "usr/lib"
+        assert loader._absolute("/lib/../etc") is None
+        assert loader._absolute("/lib/__pycache__") is None
+
+    def test_a_module_from_there_is_read_from_the_tree(
+        self, world: World, links: dict[str, str], shown: ShownOs
+    ) -> None:
+        """And its bytecode names the source as it was found."""
+        links["/lib"] = "usr/lib"
+        status = os.stat(world.source)
+        shown.stat = lambda path: (  # type: ignore[method-assign]
+            status if path == "/lib/python3.x/mod.py" else os.stat(path)
+        )
+        entry = Path(f"{world.tree}/usr/lib/python3.x", f"mod{world.layers().end}")
+        entry.parent.mkdir(parents=True)
+        entry.write_bytes(world.pyc(TREE))
+        code = world.code(path="/lib/python3.x/mod.py")
+        assert run(code) == TREE
+        assert code.co_filename == "/lib/python3.x/mod.py"
 
 
 def no_stock(this: importlib.machinery.SourceFileLoader, name: str) -> CodeType:

@@ -1,4 +1,4 @@
-"""Start-up's rule: what root alone can change, also where root has another number."""
+"""The hook's rule: what root alone can change, also where root has another number."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from fake_system import ADA, FakeSystem
 from pycache_sys.system.trust import RootTrust
-from pycache_sys_runtime.startup import OVERFLOW, is_roots
+from pycache_sys_runtime.hook import OVERFLOW, is_roots
 from pycache_sys_runtime.trust import only_root_changes
 from strategies import status
 

@@ -1,10 +1,8 @@
-"""The start-up: when there is a hook, by which policy, and that it never fails."""
+"""The start-up: when there is a hook, what it loads and when, and that it never fails."""
 
 import _frozen_importlib_external
 import ast
 import importlib.machinery
-import importlib.util
-import marshal
 import os
 import posix
 import re
@@ -13,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
@@ -21,28 +19,32 @@ from typing import Any
 import pytest
 
 import pycache_sys_runtime
-from fake_system import USER, FakeProcess, FakeSystem
-from pycache_sys_runtime import loader, startup
+from fake_system import FakeProcess, FakeSystem
+from pycache_sys.core.delivery import Undo, pth_file
+from pycache_sys_runtime import hook, loader, startup
 from pycache_sys_runtime import policy as runtime
-from pycache_sys_runtime.startup import BUILT_IN, FROZEN, MARK
+from pycache_sys_runtime.startup import FROZEN, MARK
+from siblings import BAD, TESTED, compiled, execute, private_modules, put_beside, pyc
 
-TESTED = "_tested_siblings"
-"""What the package is called whose start-up is executed here."""
-
-
-@pytest.fixture
-def policy(monkeypatch: pytest.MonkeyPatch, values: dict[str, object]) -> dict[str, object]:
-    """Give a policy that has all of it in a folder."""
-    monkeypatch.setattr(startup, "read_policy", lambda: values)
-    return values
+StandIns = type[importlib.machinery.SourceFileLoader]
+Values = dict[str, object]
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[importlib.machinery.SourceFileLoader]:
+def seen() -> list[tuple[bool, str | None]]:
+    """Give what stock was told each time: whether to write, and where to."""
+    return []
+
+
+@pytest.fixture
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch, seen: list[tuple[bool, str | None]]
+) -> type[importlib.machinery.SourceFileLoader]:
     """Put a class in the place of the interpreter's own."""
 
     class StandIn(importlib.machinery.SourceFileLoader):
         def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - as stock's
+            seen.append((sys.dont_write_bytecode, sys.pycache_prefix))
             return compile("answer = 'stock'", self.path, "exec")
 
     monkeypatch.setattr(startup, "SourceFileLoader", StandIn)
@@ -51,7 +53,20 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[importlib.machinery.Source
     return StandIn
 
 
-StandIns = type[importlib.machinery.SourceFileLoader]
+@pytest.fixture
+def built_in(
+    monkeypatch: pytest.MonkeyPatch, system: FakeSystem, process: FakeProcess, values: Values
+) -> Values:
+    """Give what is built in: all of it in a folder, and so is any policy that a test writes."""
+    monkeypatch.setattr(hook, "BUILT_IN", values)
+    monkeypatch.setattr(runtime, "BUILT_IN", values)
+    monkeypatch.setattr(startup, "MAIN_FILES", system.main_files)
+    monkeypatch.setattr(startup, "DROP_IN_DIRECTORIES", system.drop_in_directories)
+    where = (system.main_files, system.drop_in_directories)
+    monkeypatch.setattr(runtime.load, "__defaults__", where)
+    monkeypatch.delenv("PYCACHE_SYS", raising=False)
+    monkeypatch.setattr(startup, "posix", SimpleNamespace(access=os.access, F_OK=0, environ={}))
+    return values
 
 
 def run(code: CodeType) -> str:
@@ -67,7 +82,7 @@ def source(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.usefixtures("process", "policy")
+@pytest.mark.usefixtures("built_in")
 class TestStart:
     def test_the_first_module_brings_the_layers(self, stand_in: StandIns, source: str) -> None:
         stock = stand_in.get_code
@@ -81,44 +96,14 @@ class TestStart:
         assert isinstance(getattr(second, MARK), loader.Layers)
         assert run(stand_in("mod", source).get_code("mod")) == "source"
 
-    def test_what_each_start_loads_does_not_bring_the_layers(
-        self, stand_in: StandIns, source: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.usefixtures("stand_in")
+    def test_a_start_without_a_policy_needs_nothing_of_ours(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(startup, "_LINECACHE", source)
-        put_beside(Path(source), pyc(Path(source), compiled("answer = 'beside'\n")))
+        needed: list[str] = []
+        monkeypatch.setattr(startup, "_need", lambda _stock, name: needed.append(name))
         startup.start()
-        code = stand_in("linecache", source).get_code("linecache")
-        assert run(code) == "beside"
-        assert code.co_filename == source
-        assert getattr(stand_in.get_code, MARK) is None
-
-    @pytest.mark.parametrize("why", ["no bytecode", "traced", "verbose", "policy", "prefix"])
-    def test_but_it_is_a_module_like_any_other(
-        self,
-        stand_in: StandIns,
-        source: str,
-        monkeypatch: pytest.MonkeyPatch,
-        process: FakeProcess,
-        values: dict[str, object],
-        why: str,
-    ) -> None:
-        class Flags:
-            verbose, ignore_environment, optimize = 1, 0, 0
-
-        monkeypatch.setattr(startup, "_LINECACHE", source)
-        if why != "no bytecode":
-            put_beside(Path(source), pyc(Path(source), compiled("answer = 'beside'\n")))
-        if why == "traced":
-            process.environ["PYCACHE_SYS"] = "trace"
-        elif why == "verbose":
-            monkeypatch.setattr(sys, "flags", Flags)
-        elif why == "policy":
-            values["read-beside-source"] = False
-        startup.start()
-        if why == "prefix":
-            monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
-        stand_in("linecache", source).get_code("linecache")
-        assert getattr(stand_in.get_code, MARK) is not None
+        assert needed == []
 
     @pytest.mark.parametrize("is_used", [False, True])
     def test_a_second_start_changes_nothing(
@@ -129,6 +114,18 @@ class TestStart:
             stand_in("mod", source).get_code("mod")
         before = stand_in.get_code
         startup.start()
+        assert stand_in.get_code is before
+
+    def test_what_brings_it_a_second_time_executes_nothing(
+        self, stand_in: StandIns, source: str
+    ) -> None:
+        """And that is no first module: before 3.15 virtual environments come here at each start."""
+        startup.start()
+        before = stand_in.get_code
+        name = f"{startup.PRIVATE}.startup"
+        space: dict[str, object] = {"__builtins__": None}
+        exec(stand_in(name, source).get_code(name), space)  # noqa: S102 - as it is delivered
+        assert space == {"__builtins__": None}
         assert stand_in.get_code is before
 
     def test_subclasses_are_stocks(self, stand_in: StandIns, source: str) -> None:
@@ -148,21 +145,15 @@ class TestStart:
         for _ in range(2):
             assert run(stand_in(name, source).get_code(name)) == "source"
 
-    def test_a_disabled_policy_puts_nothing_in_place(
-        self, stand_in: StandIns, policy: dict[str, object]
-    ) -> None:
-        policy["enabled"] = False
-        before = stand_in.get_code
-        startup.start()
-        assert stand_in.get_code is before
-
-    def test_the_switch_puts_nothing_in_place(
-        self, stand_in: StandIns, process: FakeProcess
+    def test_the_first_module_looks_at_the_switch(
+        self, stand_in: StandIns, source: str, process: FakeProcess
     ) -> None:
         process.environ["PYCACHE_SYS"] = "off"
-        before = stand_in.get_code
+        stock = stand_in.get_code
         startup.start()
-        assert stand_in.get_code is before
+        assert getattr(stand_in.get_code, MARK) is None
+        assert run(stand_in("mod", source).get_code("mod")) == "stock"
+        assert stand_in.get_code is stock
 
     @pytest.mark.parametrize(("switch", "is_traced"), [("trace", True), ("on", False), ("", False)])
     def test_the_switch_traces(
@@ -187,15 +178,6 @@ class TestStart:
         startup.start()
         assert stand_in.get_code is before
 
-    def test_it_never_raises(self, stand_in: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken() -> dict[str, object]:
-            raise RuntimeError
-
-        monkeypatch.setattr(startup, "read_policy", broken)
-        before = stand_in.get_code
-        startup.start()
-        assert stand_in.get_code is before
-
     def test_the_first_module_never_fails_for_us(
         self, stand_in: StandIns, source: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -210,11 +192,11 @@ class TestStart:
     def test_the_package_may_be_gone_by_then(
         self, stand_in: StandIns, source: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def gone(name: str) -> ModuleType:
+        def gone(stock: object, name: str) -> ModuleType:
             raise FileNotFoundError(2, "gone", name)
 
         startup.start()
-        monkeypatch.setattr(startup, "need", gone)
+        monkeypatch.setattr(startup, "_need", gone)
         assert run(stand_in("mod", source).get_code("mod")) == "stock"
         assert run(stand_in("mod", source).get_code("mod")) == "stock"
 
@@ -225,15 +207,6 @@ class TestStart:
         startup.start()
         assert stand_in.get_code.__code__.co_filename == FROZEN
         assert FROZEN == "<frozen importlib._bootstrap_external>"
-
-    def test_an_exported_prefix_is_known_as_ours(
-        self, stand_in: StandIns, source: str, policy: dict[str, object]
-    ) -> None:
-        policy["export-prefix"] = True
-        startup.start()
-        assert sys.pycache_prefix is not None
-        assert run(stand_in("mod", source).get_code("mod")) == "source"
-        assert getattr(stand_in.get_code, MARK).exported == sys.pycache_prefix
 
     def test_two_threads_may_bring_the_layers_at_once(
         self, stand_in: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -262,49 +235,152 @@ class TestStart:
         assert isinstance(getattr(stand_in.get_code, MARK), loader.Layers)
 
 
-class TestEnvironment:
-    def test_it_is_the_process_own(self, process: FakeProcess) -> None:
-        assert startup.environment() is process.environ
-
-    @pytest.mark.parametrize("name", ["uid", "euid", "gid", "egid"])
-    def test_it_does_not_count_under_borrowed_ids(self, process: FakeProcess, name: str) -> None:
-        process.environ["PYCACHE_SYS"] = "off"
-        setattr(process, name, USER + 1)
-        assert startup.environment() == {}
-
-    def test_it_does_not_count_where_python_ignores_it(
-        self, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("built_in")
+class TestPolicy:
+    @pytest.mark.parametrize("where", ["etc", "run", "lib"])
+    def test_a_disabled_one_puts_nothing_in_place(
+        self, stand_in: StandIns, system: FakeSystem, where: str
     ) -> None:
+        system.drop_in("10-x.conf", "enabled = no\n", where)
+        before = stand_in.get_code
+        startup.start()
+        assert stand_in.get_code is before
+
+    def test_with_one_the_switch_puts_nothing_in_place(
+        self, stand_in: StandIns, system: FakeSystem, process: FakeProcess
+    ) -> None:
+        system.policy("")
         process.environ["PYCACHE_SYS"] = "off"
-        monkeypatch.setattr(sys, "flags", SimpleNamespace(ignore_environment=1))
-        assert startup.environment() == {}
+        before = stand_in.get_code
+        startup.start()
+        assert stand_in.get_code is before
+
+    def test_it_is_read_once_and_at_the_start(
+        self, stand_in: StandIns, source: str, system: FakeSystem, process: FakeProcess
+    ) -> None:
+        path = system.policy("read-beside-source = no\nexplicit-prefix = ignore\n")
+        startup.start()
+        assert getattr(stand_in.get_code, MARK) is None
+        path.unlink()
+        process.environ["PYCACHE_SYS"] = "off"
+        assert run(stand_in("mod", source).get_code("mod")) == "source"
+        layers = getattr(stand_in.get_code, MARK)
+        assert (layers.beside, layers.explicit) == (False, "ignore")
+
+    def test_one_that_appears_later_does_not_count(
+        self, stand_in: StandIns, source: str, system: FakeSystem
+    ) -> None:
+        startup.start()
+        system.policy("enabled = no\nread-beside-source = no\n")
+        assert run(stand_in("mod", source).get_code("mod")) == "source"
+        assert getattr(stand_in.get_code, MARK).beside is True
+
+    def test_one_that_cannot_be_read_leaves_python_as_it_is(
+        self, stand_in: StandIns, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken() -> hook.Settings:
+            raise RuntimeError
+
+        system.policy("")
+        monkeypatch.setattr(hook, "read_settings", broken)
+        before = stand_in.get_code
+        startup.start()
+        assert stand_in.get_code is before
+
+    def test_a_prefix_is_exported_at_the_start_and_known_as_ours(
+        self, stand_in: StandIns, source: str, system: FakeSystem
+    ) -> None:
+        system.policy("export-prefix = yes\n")
+        startup.start()
+        exported = sys.pycache_prefix
+        assert exported is not None
+        assert run(stand_in("mod", source).get_code("mod")) == "source"
+        assert getattr(stand_in.get_code, MARK).exported == sys.pycache_prefix == exported
+
+    def test_it_stands_in_each_of_the_three_directories(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.undo()
+        files = tuple(f"{directory}/{startup.FILE_NAME}" for directory in startup.DIRECTORIES)
+        assert startup.DIRECTORIES == ("/etc", "/run", "/usr/lib")
+        assert files == startup.MAIN_FILES
+        assert tuple(f"{file}.d" for file in files) == startup.DROP_IN_DIRECTORIES
 
 
-class TestReadPolicy:
+@pytest.mark.usefixtures("built_in")
+class TestWhatEachStartLoads:
+    """From 3.13 on ``linecache``, with ``-c``."""
+
     @pytest.fixture(autouse=True)
-    def _in_a_folder(self, system: FakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(startup, "MAIN_FILES", system.main_files)
-        monkeypatch.setattr(startup, "DROP_IN_DIRECTORIES", system.drop_in_directories)
-        where = (system.main_files, system.drop_in_directories)
-        monkeypatch.setattr(runtime.load, "__defaults__", where)
+    def _as_linecache(self, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+        monkeypatch.setattr(startup, "_LINECACHE", source)
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)
 
-    def test_without_a_file_it_is_the_built_in_one(self) -> None:
-        assert startup.read_policy() is BUILT_IN
+    @pytest.mark.parametrize("policy", [None, "explicit-prefix = ignore\n"])
+    def test_stock_loads_it_from_beside_it_and_writes_nothing(
+        self,
+        stand_in: StandIns,
+        source: str,
+        seen: list[tuple[bool, str | None]],
+        system: FakeSystem,
+        policy: str | None,
+    ) -> None:
+        if policy is not None:
+            system.policy(policy)
+        startup.start()
+        code = stand_in("linecache", source).get_code("linecache")
+        assert run(code) == "stock"
+        assert getattr(stand_in.get_code, MARK) is None
+        assert seen == [(True, None)]
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, None)
 
-    def test_a_main_file_is_read(self, system: FakeSystem) -> None:
-        system.policy("enabled = no\n")
-        assert startup.read_policy()["enabled"] is False
+    def test_the_next_module_brings_the_layers(
+        self, stand_in: StandIns, source: str, tmp_path: Path
+    ) -> None:
+        startup.start()
+        stand_in("linecache", source).get_code("linecache")
+        (tmp_path / "next.py").write_text("answer = 'next'\n")
+        assert run(stand_in("next", f"{tmp_path}/next.py").get_code("next")) == "next"
 
-    def test_a_drop_in_is_read(self, system: FakeSystem) -> None:
-        system.drop_in("10-x.conf", "enabled = no\n", "lib")
-        assert startup.read_policy()["enabled"] is False
+    @pytest.mark.parametrize("why", ["traced", "switched", "verbose", "policy", "prefix"])
+    def test_but_it_is_a_module_like_any_other(
+        self,
+        stand_in: StandIns,
+        source: str,
+        monkeypatch: pytest.MonkeyPatch,
+        process: FakeProcess,
+        system: FakeSystem,
+        why: str,
+    ) -> None:
+        class Flags:
+            verbose, ignore_environment, optimize = int(why == "verbose"), 0, 0
 
+        if why in ("traced", "switched"):
+            process.environ["PYCACHE_SYS"] = "trace" if why == "traced" else ""
+            startup.posix.environ[b"PYCACHE_SYS"] = process.environ["PYCACHE_SYS"].encode()
+        elif why == "verbose":
+            monkeypatch.setattr(sys, "flags", Flags)
+        elif why == "policy":
+            system.policy("read-beside-source = no\n")
+        startup.start()
+        if why == "prefix":
+            monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
+        code = stand_in("linecache", source).get_code("linecache")
+        assert run(code) == ("stock" if why == "prefix" else "source")
+        assert isinstance(getattr(stand_in.get_code, MARK), loader.Layers)
 
-def test_policy_stands_in_each_of_the_three_directories() -> None:
-    files = tuple(f"{directory}/{startup.FILE_NAME}" for directory in startup.DIRECTORIES)
-    assert startup.DIRECTORIES == ("/etc", "/run", "/usr/lib")
-    assert files == startup.MAIN_FILES
-    assert tuple(f"{file}.d" for file in files) == startup.DROP_IN_DIRECTORIES
+    def test_it_is_too_where_stock_fails(
+        self, stand_in: StandIns, source: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As it does for damaged bytecode."""
+
+        def fail(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType:
+            raise EOFError(fullname)
+
+        monkeypatch.setattr(stand_in, "get_code", fail)
+        startup.start()
+        assert run(stand_in("linecache", source).get_code("linecache")) == "source"
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, None)
 
 
 def test_the_package_itself_holds_a_docstring_only() -> None:
@@ -315,29 +391,147 @@ def test_the_package_itself_holds_a_docstring_only() -> None:
     assert isinstance(only.value.value, str)
 
 
+# how it loads what comes next
+
+
+class TestNeed:
+    @pytest.fixture
+    def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """Give a copy of what loads the others, and one module besides."""
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)
+        monkeypatch.setattr(sys, "pycache_prefix", None)
+        shutil.copy(Path(startup.__file__).parent / "modules.py", tmp_path)
+        (tmp_path / "sibling.py").write_text("answer = 'source'\n")
+        yield tmp_path
+        for name in private_modules():
+            del sys.modules[name]
+
+    def start(self, package: Path) -> Callable[[], Any]:
+        """Execute the start-up, and give what loads the sibling."""
+        space = execute(f"{package}/startup.py", f"{TESTED}.startup")
+        return lambda: space["_need"](importlib.machinery.SourceFileLoader.get_code, "sibling")
+
+    def need(self, package: Path) -> Any:
+        return self.start(package)()
+
+    def test_a_module_is_brought_by_the_one_that_brings_the_others(self, package: Path) -> None:
+        first = self.need(package)
+        assert first.answer == "source"
+        before = {name: sys.modules[name] for name in private_modules()}
+        names = ("modules", "sibling", "startup")
+        assert list(before) == [TESTED, *(f"{TESTED}.{name}" for name in names)]
+        assert self.need(package) is first
+        assert {name: sys.modules[name] for name in private_modules()} == before
+
+    @pytest.mark.parametrize("prefix", [None, "prefix"])
+    def test_its_bytecode_is_read_from_beside_it_and_nothing_is_written(
+        self, package: Path, monkeypatch: pytest.MonkeyPatch, prefix: str | None
+    ) -> None:
+        path = package / "modules.py"
+        put_beside(path, pyc(path, compiled(path.read_text() + "\nread = 'bytecode'\n")))
+        need = self.start(package)
+        set_to = prefix and f"{package}/{prefix}"
+        monkeypatch.setattr(sys, "pycache_prefix", set_to)
+        before = sorted(package.rglob("*"))
+        assert need().answer == "source"
+        assert sys.modules[f"{TESTED}.modules"].__dict__["read"] == "bytecode"
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, set_to)
+        assert sorted(package.rglob("*")) == before
+
+    @pytest.mark.parametrize("kind", BAD)
+    def test_damaged_bytecode_is_compiled_anew_and_not_written(
+        self, package: Path, kind: str
+    ) -> None:
+        path = package / "modules.py"
+        entry = put_beside(path, b"")
+        entry.write_bytes(BAD[kind](pyc(path, compiled("read = 'bytecode'\n"))))
+        before = entry.read_bytes(), sorted(package.rglob("*"))
+        assert self.need(package).answer == "source"
+        assert (entry.read_bytes(), sorted(package.rglob("*"))) == before
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, None)
+
+    def test_what_it_executes_is_hidden(self, package: Path) -> None:
+        self.need(package)
+        assert sys.modules[f"{TESTED}.modules"].need.__code__.co_filename == FROZEN
+
+    @pytest.mark.parametrize(
+        ("text", "error"), [("no python\n", SyntaxError), ("1 / 0\n", ZeroDivisionError)]
+    )
+    def test_what_fails_does_not_count(
+        self, package: Path, text: str, error: type[Exception]
+    ) -> None:
+        (package / "modules.py").write_text(text)
+        with pytest.raises(error):
+            self.need(package)
+        assert private_modules() == []
+        (package / "modules.py").unlink()
+        with pytest.raises(FileNotFoundError):
+            self.need(package)
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, None)
+
+
+class TestLoad:
+    @pytest.mark.parametrize("kept", [(False, None), (False, "/prefix"), (True, "/prefix")])
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_what_was_set_before_is_set_after_it(
+        self, monkeypatch: pytest.MonkeyPatch, kept: tuple[bool, str | None], fails: bool
+    ) -> None:
+        found = []
+
+        def stock(this: importlib.machinery.SourceFileLoader, name: str) -> CodeType:
+            found.append((this.name, name, sys.dont_write_bytecode, sys.pycache_prefix))
+            return compile("1 / 0" if not fails else "no python", name, "exec")
+
+        monkeypatch.setattr(sys, "dont_write_bytecode", kept[0])
+        monkeypatch.setattr(sys, "pycache_prefix", kept[1])
+        this = importlib.machinery.SourceFileLoader("mod", "/mod.py")
+        if fails:
+            with pytest.raises(SyntaxError):
+                startup._load(stock, this)
+        else:
+            assert startup._load(stock, this).co_filename == "mod"
+        assert found == [("mod", "mod", True, None)]
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == kept
+
+    def test_it_is_so_too_where_two_threads_load_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second would take for what was set before what the first has set."""
+        inside = threading.Event()
+        code = compile("", "mod", "exec")
+        first = threading.Thread(target=lambda: startup._load(stock, this))
+
+        def stock(_this: importlib.machinery.SourceFileLoader, _name: str) -> CodeType:
+            if threading.current_thread() is first:
+                inside.set()
+                second_is_in.wait(0.5)  # in vain: it has to wait
+            else:
+                second_is_in.set()
+                first.join(10)  # so that it is the last to set things back
+            return code
+
+        second_is_in = threading.Event()
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)
+        monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
+        this = importlib.machinery.SourceFileLoader("mod", "/mod.py")
+        first.start()
+        assert inside.wait(10)
+        second = threading.Thread(target=lambda: startup._load(stock, this))
+        second.start()
+        first.join()
+        second.join()
+        assert second_is_in.is_set()
+        assert (sys.dont_write_bytecode, sys.pycache_prefix) == (False, "/prefix")
+
+
 # executed by its path, under a name of its own
 
 
-def execute(path: str, name: str) -> dict[str, Any]:
-    """Execute this package's start-up as the one that stands at a path, under a name."""
-    code = importlib.machinery.SourceFileLoader(name, startup.__file__).get_code(name)
-    space = {"__name__": name, "__file__": path}
-    exec(code, space)  # noqa: S102 - it is how it is delivered
-    return space
-
-
 class TestPrivateName:
-    @pytest.fixture(autouse=True)
-    def _without_a_policy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def absent(path: str) -> os.stat_result:
-            raise FileNotFoundError(path)
-
-        monkeypatch.setattr(posix, "lstat", absent)
-        monkeypatch.delenv("PYCACHE_SYS", raising=False)
-
     @pytest.mark.parametrize(
         ("name", "starts"), [(f"{startup.PRIVATE}.startup", True), (f"{TESTED}.startup", False)]
     )
+    @pytest.mark.usefixtures("without_policy")
     def test_it_starts_under_its_own_name_alone(
         self, monkeypatch: pytest.MonkeyPatch, name: str, starts: bool
     ) -> None:
@@ -351,330 +545,9 @@ class TestPrivateName:
         assert hasattr(StandIn.get_code, MARK) is starts
         assert dict(sys.modules) == before
 
-
-SIBLING = "answer = 'source'\n"
-
-
-def pyc(
-    source: Path,
-    body: bytes,
-    *,
-    magic: bytes = importlib.util.MAGIC_NUMBER,
-    flags: int = 0,
-    older: int = 0,
-    bigger: int = 0,
-) -> bytes:
-    """Make bytecode for a source, with its size and time."""
-    found = source.stat()
-    numbers = (flags, int(found.st_mtime) - older, found.st_size + bigger)
-    return magic + b"".join(number.to_bytes(4, "little") for number in numbers) + body
-
-
-def compiled(text: str) -> bytes:
-    return marshal.dumps(compile(text, "elsewhere.py", "exec"))
-
-
-def put_beside(source: Path, content: bytes, level: str = "") -> Path:
-    """Put bytecode beside a source."""
-    path = Path(importlib.util.cache_from_source(str(source), optimization=level))
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-@dataclass
-class Siblings:
-    """A package in a folder, and the start-up that loads its modules."""
-
-    folder: Path
-    space: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.space = execute(f"{self.folder}/startup.py", f"{TESTED}.startup")
-
-    def need(self, name: str = "sibling") -> ModuleType:
-        module = self.space["need"](name)
-        assert isinstance(module, ModuleType)
-        return module
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.folder / f"{name}.py"
-        path.write_text(text)
-        return path
-
-    def pyc(self, body: bytes = compiled("answer = 'bytecode'\n"), **header: Any) -> bytes:
-        return pyc(self.folder / "sibling.py", body, **header)
-
-    def put(self, content: bytes | None = None, level: str = "") -> Path:
-        """Put bytecode beside the sibling, by default good."""
-        content = self.pyc() if content is None else content
-        return put_beside(self.folder / "sibling.py", content, level)
-
-    def files(self) -> dict[str, bytes | None]:
-        return {
-            str(path): path.read_bytes() if path.is_file() else None
-            for path in self.folder.rglob("*")
-        }
-
-
-@pytest.fixture
-def siblings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Siblings]:
-    monkeypatch.setattr(sys, "pycache_prefix", None)
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    made = Siblings(tmp_path)
-    made.write("sibling", SIBLING)
-    yield made
-    for name in private_modules():
-        del sys.modules[name]
-
-
-def private_modules() -> list[str]:
-    return sorted(name for name in sys.modules if name.partition(".")[0] == TESTED)
-
-
-def empty(siblings: Siblings) -> bytes:
-    return b""
-
-
-def short(siblings: Siblings) -> bytes:
-    return siblings.pyc()[:10]
-
-
-def header_only(siblings: Siblings) -> bytes:
-    return siblings.pyc(b"")
-
-
-def truncated(siblings: Siblings) -> bytes:
-    return siblings.pyc()[:-9]
-
-
-def garbage(siblings: Siblings) -> bytes:
-    return siblings.pyc(b"\xff\x00garbage" * 9)
-
-
-def not_code(siblings: Siblings) -> bytes:
-    return siblings.pyc(marshal.dumps(["no", "code"]))
-
-
-def wrong_magic(siblings: Siblings) -> bytes:
-    return siblings.pyc(magic=b"\x01\x02\r\n")
-
-
-def other_flags(siblings: Siblings) -> bytes:
-    return siblings.pyc(flags=4)
-
-
-def with_a_hash(siblings: Siblings) -> bytes:
-    digest = importlib.util.source_hash(SIBLING.encode())
-    return siblings.pyc(flags=3)[:8] + digest + siblings.pyc()[16:]
-
-
-def with_another_hash(siblings: Siblings) -> bytes:
-    return siblings.pyc(flags=3)[:8] + bytes(8) + siblings.pyc()[16:]
-
-
-def with_an_unchecked_hash(siblings: Siblings) -> bytes:
-    return siblings.pyc(flags=1)[:8] + bytes(8) + siblings.pyc()[16:]
-
-
-def stale_mtime(siblings: Siblings) -> bytes:
-    return siblings.pyc(older=1)
-
-
-def stale_size(siblings: Siblings) -> bytes:
-    return siblings.pyc(bigger=1)
-
-
-BAD: list[Callable[[Siblings], bytes]] = [
-    empty,
-    short,
-    header_only,
-    truncated,
-    garbage,
-    not_code,
-    wrong_magic,
-    other_flags,
-    with_another_hash,
-    stale_mtime,
-    stale_size,
-]
-
-
-class TestNeed:
-    def test_what_a_module_imports_from_here_is_known(self) -> None:
-        found = {}
-        for path in Path(startup.__file__).parent.glob("*.py"):
-            body = ast.parse(path.read_text("utf-8")).body
-            imported = [one for one in body if isinstance(one, ast.ImportFrom) and one.level]
-            names = {one.module or one.names[0].name for one in imported} - {"startup"}
-            if names:
-                found[path.stem] = names
-        assert {name: set(others) for name, others in startup._IMPORTED_BY.items()} == found
-
-    def test_a_sibling_is_loaded_under_the_packages_own_name(self, siblings: Siblings) -> None:
-        before = dict(sys.modules)
-        module = siblings.need()
-        assert module.answer == "source"
-        assert private_modules() == [TESTED, f"{TESTED}.sibling", f"{TESTED}.startup"]
-        assert {name: sys.modules[name] for name in before} == before
-        assert set(sys.modules) - set(before) == set(private_modules())
-        assert sys.modules["pycache_sys_runtime.startup"] is startup
-
-    def test_what_a_sibling_imports_is_loaded_before_it(
-        self, siblings: Siblings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(siblings.space["_IMPORTED_BY"], "sibling", ("cousin",))
-        siblings.write("cousin", "x = 1\n")
-        siblings.write("sibling", f"import sys\nbefore = '{TESTED}.cousin' in sys.modules\n")
-        assert siblings.need().before
-
-    def test_it_is_what_an_import_would_make(self, siblings: Siblings) -> None:
-        module = siblings.need()
-        path = f"{siblings.folder}/sibling.py"
-        assert (module.__name__, module.__file__) == (f"{TESTED}.sibling", path)
-        spec = module.__spec__
-        assert spec is not None
-        assert (spec.name, spec.origin, spec.parent) == (f"{TESTED}.sibling", path, TESTED)
-        assert spec.loader is module.__loader__
-        assert type(spec.loader) is importlib.machinery.SourceFileLoader
-        assert (spec.loader.name, spec.loader.path) == (f"{TESTED}.sibling", path)
-        package = sys.modules[TESTED]
-        assert package.sibling is module
-        assert list(package.__path__) == [str(siblings.folder)]
-        assert importlib.import_module(f"{TESTED}.sibling") is module
-
-    def test_it_is_loaded_once(self, siblings: Siblings) -> None:
-        path = siblings.write("sibling", "from .startup import environment\n")
-        module = siblings.need()
-        path.unlink()
-        assert siblings.need() is module
-
-    def test_siblings_know_each_other_by_relative_names(self, siblings: Siblings) -> None:
-        siblings.write("second", "from . import sibling\nfrom .startup import need\n")
-        first = siblings.need()
-        second = siblings.need("second")
-        assert second.sibling is first
-        assert second.need is siblings.space["need"]
-
-    def test_what_it_executes_is_hidden(self, siblings: Siblings) -> None:
-        siblings.write("sibling", "def outer():\n    def inner(): pass\n    return inner\n")
-        outer = siblings.need().outer
-        assert outer.__code__.co_filename == FROZEN
-        assert outer().__code__.co_filename == FROZEN
-
-    def test_bytecode_is_hidden_too(self, siblings: Siblings) -> None:
-        siblings.put(siblings.pyc(compiled("def outer():\n    return lambda: 1\n")))
-        outer = siblings.need().outer
-        assert outer.__code__.co_filename == FROZEN
-        assert outer().__code__.co_filename == FROZEN
-
-    def test_it_counts_when_all_of_it_is_there(self, siblings: Siblings) -> None:
-        siblings.write("sibling", "import sys\nseen = __name__ in sys.modules\n")
-        module = siblings.need()
-        assert module.seen is False
-        assert sys.modules[f"{TESTED}.sibling"] is module
-
-    @pytest.mark.parametrize(
-        ("text", "error"),
-        [("answer = 1\n1 / 0\n", ZeroDivisionError), ("no python\n", SyntaxError), (None, OSError)],
-    )
-    def test_what_fails_half_way_does_not_count(
-        self, siblings: Siblings, text: str | None, error: type[Exception]
-    ) -> None:
-        path = siblings.write("sibling", text or "")
-        if text is None:
-            path.unlink()
-        with pytest.raises(error):
-            siblings.need()
-        assert private_modules() == [TESTED, f"{TESTED}.startup"]
-        assert not hasattr(sys.modules[TESTED], "sibling")
-        siblings.write("sibling", SIBLING)
-        assert siblings.need().answer == "source"
-
-    def test_whoever_comes_in_the_middle_gets_all_of_it(self, siblings: Siblings) -> None:
-        """As a signal's handler does, or another thread."""
-        siblings.space["calls"] = []
-        siblings.write(
-            "sibling",
-            "from .startup import calls, need\n"
-            "calls.append(1)\n"
-            "other = need('sibling') if len(calls) == 1 else None\n"
-            "answer = 'source'\n",
-        )
-        module = siblings.need()
-        assert (module.answer, module.other.answer) == ("source", "source")
-        assert module.other is not module
-        assert siblings.need() is module
-        assert len(siblings.space["calls"]) == 2
-
-    def test_threads_that_load_it_at_once_all_get_it(self, siblings: Siblings) -> None:
-        gate = siblings.space["gate"] = threading.Barrier(2)
-        siblings.write("sibling", "from .startup import gate\ngate.wait(10)\nanswer = 'source'\n")
-        found: list[str] = []
-        threads = [
-            threading.Thread(target=lambda: found.append(siblings.need().answer)) for _ in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert found == ["source"] * 2
-        assert not gate.broken
-
-    def test_bytecode_beside_it_is_read(self, siblings: Siblings) -> None:
-        siblings.put()
-        assert siblings.need().answer == "bytecode"
-
-    @pytest.mark.parametrize("content", BAD)
-    def test_bad_bytecode_is_passed_over(
-        self, siblings: Siblings, content: Callable[[Siblings], bytes]
-    ) -> None:
-        siblings.put(content(siblings))
-        before = siblings.files()
-        assert siblings.need().answer == "source"
-        assert siblings.files() == before
-
-    @pytest.mark.parametrize("is_link", [False, True])
-    def test_what_is_no_file_is_passed_over(self, siblings: Siblings, is_link: bool) -> None:
-        entry = siblings.put()
-        entry.unlink()
-        if is_link:
-            entry.symlink_to(entry.name)
-        else:
-            entry.mkdir()
-        assert siblings.need().answer == "source"
-
-    def test_without_bytecode_it_is_compiled_and_nothing_is_written(
-        self, siblings: Siblings
-    ) -> None:
-        before = siblings.files()
-        assert siblings.need().answer == "source"
-        assert siblings.files() == before
-
-    @pytest.mark.parametrize("make", [with_a_hash, with_an_unchecked_hash])
-    def test_bytecode_that_goes_by_a_hash_is_read(
-        self, siblings: Siblings, make: Callable[[Siblings], bytes]
-    ) -> None:
-        siblings.put(make(siblings))
-        assert siblings.need().answer == "bytecode"
-
-    @pytest.mark.parametrize(("level", "mark"), [(0, ""), (1, "1"), (2, "2")])
-    def test_each_optimization_has_its_own_bytecode(
-        self, siblings: Siblings, monkeypatch: pytest.MonkeyPatch, level: int, mark: str
-    ) -> None:
-        for other in {"", "1", "2"} - {mark}:
-            siblings.put(level=other)
-        path = f"{siblings.folder}/sibling.py"
-        loader = importlib.machinery.SourceFileLoader("sibling", path)
-
-        class Flags:
-            optimize = level
-
-        monkeypatch.setattr(sys, "flags", Flags)
-        read = siblings.space["_read"]
-        assert read(loader) is None
-        siblings.put(level=mark)
-        assert run(read(loader)) == "bytecode"
+    @pytest.fixture
+    def without_policy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(posix, "access", lambda _path, _mode: False)
 
 
 # as it is delivered, in a process of its own
@@ -707,7 +580,8 @@ class Delivered:
     def __post_init__(self) -> None:
         original = Path(startup.__file__).parent
         shutil.copytree(original, self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        self.rewrite(r'"/(?=(?:etc|run|usr|var)\b)', f'"{self.folder}/system/')
+        for name in ("startup", "hook"):
+            self.rewrite(name, r'"/(?=(?:etc|run|usr|var)\b)', f'"{self.folder}/system/')
         self.sources.mkdir()
 
     @property
@@ -718,9 +592,9 @@ class Delivered:
     def sources(self) -> Path:
         return self.folder / "sources"
 
-    def rewrite(self, pattern: str, text: str) -> None:
-        """Change what the start-up says."""
-        path = self.package / "startup.py"
+    def rewrite(self, name: str, pattern: str, text: str) -> None:
+        """Change what a module says."""
+        path = self.package / f"{name}.py"
         before = path.read_text()
         path.write_text(re.sub(pattern, text, before))
         assert path.read_text() != before
@@ -744,7 +618,7 @@ class Delivered:
         home.mkdir(exist_ok=True)
         path = str(self.package / "startup.py") if has_hook else ""
         places = {"HOME": home, "XDG_CACHE_HOME": home, "CACHE_DIRECTORY": home}
-        before = self.files()
+        before = self.content()
         done = subprocess.run(
             [
                 *(sys.executable, "-B", "-S", "-s", *options),
@@ -758,7 +632,7 @@ class Delivered:
             check=False,
             timeout=60,
         )
-        assert self.files() == before
+        assert self.content() == before
         return done
 
     def say(self, program: str, *options: str, **variables: Any) -> list[str]:
@@ -767,8 +641,25 @@ class Delivered:
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()
 
-    def files(self) -> list[Path]:
-        return sorted(self.folder.rglob("*"))
+    def policy(self, text: str) -> Path:
+        """Write the policy that a start finds."""
+        path = self.folder / "system/etc/pycacheprefix.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def mark(self, name: str, level: str = "") -> None:
+        """Put bytecode beside a module of ours, of which it can be told that it was read."""
+        path = self.package / f"{name}.py"
+        text = f"{path.read_text()}\nread_from = {level!r} or 'beside'\n"
+        put_beside(path, pyc(path, compiled(text)), level)
+
+    def content(self) -> dict[str, bytes | None]:
+        """Read all that is in the folder."""
+        return {
+            str(path): path.read_bytes() if path.is_file() else None
+            for path in self.folder.rglob("*")
+        }
 
 
 @pytest.fixture
@@ -777,7 +668,8 @@ def delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Delivered:
     return Delivered(tmp_path)
 
 
-ALWAYS = ["_pycache_sys", "_pycache_sys.layout", "_pycache_sys.loader", "_pycache_sys.startup"]
+FIRST = ["_pycache_sys", *(f"_pycache_sys.{name}" for name in ("hook", "modules", "startup"))]
+ALWAYS = sorted([*FIRST, "_pycache_sys.layout", "_pycache_sys.loader"])
 AT_A_MISS = ["_pycache_sys.caches", "_pycache_sys.own", "_pycache_sys.trust"]
 
 
@@ -872,11 +764,25 @@ class TestDelivered:
         kind = "Layers" if is_used else "NoneType"
         assert delivered.say(program) == [f"True {kind}", "2 Layers"]
 
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    def test_a_bare_start_loads_nothing_however_often_it_is_brought(
+        self, delivered: Delivered, times: int
+    ) -> None:
+        """Before 3.15 site runs the files of a virtual environment twice."""
+        lines = pth_file(str(delivered.package / "startup.py"), Undo()).decode()
+        (line,) = [line for line in lines.splitlines() if not line.startswith("#")]
+        program = (
+            "SourceFileLoader.get_code = stock; before = set(sys.modules)\n"
+            f"for _ in range({times}): exec({line!r})\n"
+            "print(hook(), set(sys.modules) - before)"
+        )
+        assert delivered.say(program) == ["None set()"]
+
     def test_a_program_that_imports_this_package_gets_its_own(self, delivered: Delivered) -> None:
         copy = delivered.sources / "pycache_sys_runtime"
         shutil.copytree(delivered.package, copy)
         program = (
-            "from pycache_sys_runtime import caches, loader, own, startup\n"
+            "from pycache_sys_runtime import caches, hook as hook_, loader, own, startup\n"
             "theirs = sorted(name for name in sys.modules if name.startswith('pycache_sys'))\n"
             "print(*theirs)\n"
             "for name in theirs[1:]:\n"
@@ -885,13 +791,13 @@ class TestDelivered:
             "    assert module is not private, name\n"
             "    assert module.__file__.startswith(sys.argv[2] + '/'), module.__file__\n"
             "    assert private.__file__.startswith(path[:-len('startup.py')]), private.__file__\n"
-            "assert loader.is_roots is startup.is_roots\n"
+            "assert loader.is_roots is hook_.is_roots\n"
             "assert type(hook()) is sys.modules['_pycache_sys.loader'].Layers\n"
             "assert not isinstance(hook(), loader.Layers)\n"
             "execute(); before = SourceFileLoader.get_code\n"
             "startup.start(); print(SourceFileLoader.get_code is before)"
         )
-        names = ("caches", "layout", "loader", "own", "startup", "trust")
+        names = ("caches", "hook", "layout", "loader", "modules", "own", "startup", "trust")
         theirs = ["pycache_sys_runtime", *(f"pycache_sys_runtime.{name}" for name in names)]
         assert delivered.say(program) == [" ".join(theirs), "True"]
 
@@ -918,18 +824,23 @@ class TestDelivered:
         for _ in range(5):
             assert delivered.say(program) == [expected]
 
-    @pytest.mark.parametrize("name", ["layout", "loader"])
-    @pytest.mark.parametrize("text", ["no python\n", "1 / 0\n", None])
+    @pytest.mark.parametrize("has_policy", [False, True])
+    @pytest.mark.parametrize("name", ["modules", "hook", "layout", "loader"])
+    @pytest.mark.parametrize("text", ["no python\n", "1 / 0\n", "", None])
     def test_a_package_that_is_broken_leaves_python_as_it_is(
-        self, delivered: Delivered, name: str, text: str | None
+        self, delivered: Delivered, name: str, text: str | None, has_policy: bool
     ) -> None:
         delivered.write("mod.py", "x = 1\n")
+        if has_policy:
+            delivered.policy("")
         path = delivered.package / f"{name}.py"
         if text is None:
             path.unlink()
         else:
             path.write_text(text)
-        assert delivered.say("import mod; print(mod.x, hook())") == ["1 stock"]
+        program = "import mod; print(mod.x, hook(), sys.pycache_prefix)"
+        is_off = has_policy and name in ("modules", "hook")
+        assert delivered.say(program, is_off=is_off) == ["1 stock None"]
 
     def test_a_package_that_vanished_meanwhile_leaves_python_working(
         self, delivered: Delivered
@@ -947,7 +858,8 @@ class TestDelivered:
     def test_an_exported_prefix_writes_nothing_beside_the_package(
         self, delivered: Delivered
     ) -> None:
-        delivered.rewrite('"export-prefix": False', '"export-prefix": True')
+        delivered.rewrite("hook", '"export-prefix": False', '"export-prefix": True')
+        delivered.policy("")
         program = (
             "for name in ours()[1:]:\n"
             "    for part in vars(sys.modules[name]).values():\n"
@@ -956,33 +868,92 @@ class TestDelivered:
             "name == '_pycache_sys.startup', name\n"
             "print(ours())"
         )
-        modules = sorted([*ALWAYS, *AT_A_MISS])
+        modules = sorted([*ALWAYS, *AT_A_MISS, "_pycache_sys.policy"])
         assert delivered.say(program) == [str(modules)]
 
-    def test_bytecode_of_its_own_that_is_not_code_leaves_python_working(
-        self, delivered: Delivered
+    @pytest.mark.parametrize("name", ["modules", "hook", "loader"])
+    @pytest.mark.parametrize("kind", BAD)
+    def test_bytecode_of_its_own_that_is_bad_leaves_python_working(
+        self, delivered: Delivered, name: str, kind: str
     ) -> None:
         delivered.write("mod.py", "x = 1\n")
-        path = delivered.package / "loader.py"
-        put_beside(path, pyc(path, marshal.dumps(["no", "code"])))
+        path = delivered.package / f"{name}.py"
+        put_beside(path, BAD[kind](pyc(path, compiled("bad = 1 / 0\n"))))
         (said,) = delivered.say("import mod; print(mod.x, type(hook()).__name__)")
         assert said == "1 Layers"
+
+    def test_an_explicit_prefix_is_not_for_our_own_modules(
+        self, delivered: Delivered, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """But for the first, which stock loads."""
+        prefix = tmp_path_factory.mktemp("prefix")
+        delivered.write("mod.py", "x = 1\n")
+        names = ("modules", "hook", "layout", "loader")
+        for name in names:
+            delivered.mark(name)
+        program = (
+            "sys.dont_write_bytecode = False\nimport mod\n"
+            f"print(*[sys.modules['_pycache_sys.' + name].read_from for name in {names}])\n"
+            "print(mod.x, type(hook()).__name__, sys.dont_write_bytecode, sys.pycache_prefix)"
+        )
+        said = delivered.say(program, "-X", f"pycache_prefix={prefix}")
+        assert said == ["beside " * 3 + "beside", f"1 Layers False {prefix}"]
+        tag = sys.implementation.cache_tag
+        written = [path for path in prefix.rglob("*") if not path.is_dir()]
+        assert written == [Path(f"{prefix}{delivered.sources}/mod.{tag}.pyc")]
+
+    def test_linecache_is_loaded_by_stock_and_nothing_is_written(
+        self, delivered: Delivered
+    ) -> None:
+        """As 3.13 does for each ``-c``."""
+        places = r'str\(getattr\(sys, "_stdlib_dir", None\)\)'
+        delivered.rewrite("startup", places, repr(str(delivered.sources)))
+        source = delivered.write("linecache.py", "x = 'source'\n")
+        program = (
+            "sys.modules.pop('linecache', None); sys.dont_write_bytecode = False\n"
+            "import linecache; print(linecache.x, linecache.__file__ == sys.argv[2] + "
+            "'/linecache.py', hook(), ours(), sys.dont_write_bytecode, sys.pycache_prefix)"
+        )
+        assert delivered.say(program) == ["source True None [] False None"]
+        put_beside(source, BAD["time"](pyc(source, compiled("x = 'stale'\n"))))
+        assert delivered.say(program) == ["source True None [] False None"]
+        put_beside(source, pyc(source, compiled("x = 'bytecode'\n")))
+        assert delivered.say(program) == ["bytecode True None [] False None"]
+        for options, variables in (((), {"PYCACHE_SYS": "on"}), (("-v",), {})):
+            done = delivered.run(program, *options, **variables)
+            assert "bytecode True <_pycache_sys.loader.Layers object at" in done.stdout
+        put_beside(source, BAD["no code"](pyc(source, b"")))
+        done = delivered.run(program.replace("False\n", "True\n"))
+        assert "source True <_pycache_sys.loader.Layers object at" in done.stdout
 
     @pytest.mark.parametrize(("option", "mark"), [("", ""), ("-O", "1"), ("-OO", "2")])
     def test_its_own_bytecode_is_its_levels(
         self, delivered: Delivered, option: str, mark: str
     ) -> None:
         delivered.write("mod.py", "x = 1\n")
-        path = delivered.package / "layout.py"
+        names = ("modules", "hook", "layout")
         for level in ("", "1", "2"):
-            text = f"{path.read_text()}\nlevel = {level!r}\n"
-            put_beside(path, pyc(path, compiled(text)), level)
-        program = "import mod; print(repr(sys.modules['_pycache_sys.layout'].level))"
-        assert delivered.say(program, *filter(None, [option])) == [repr(mark)]
+            for name in names:
+                delivered.mark(name, level)
+        program = (
+            "import mod\n"
+            f"print(*[sys.modules['_pycache_sys.' + name].read_from for name in {names}])"
+        )
+        said = [" ".join([mark or "beside"] * len(names))]
+        assert delivered.say(program, *filter(None, [option])) == said
 
-    def test_the_switch_and_the_policy_turn_it_off(self, delivered: Delivered) -> None:
+    def test_the_switch_turns_it_off_with_the_first_module(self, delivered: Delivered) -> None:
         delivered.write("mod.py", "x = 1\n")
         program = "import mod; print(SourceFileLoader.get_code is stock, ours())"
-        assert delivered.say(program, is_off=True, PYCACHE_SYS="off") == ["True []"]
-        delivered.rewrite('"enabled": True', '"enabled": False')
-        assert delivered.say(program, is_off=True) == ["True []"]
+        assert delivered.say(program, PYCACHE_SYS="off") == [f"True {FIRST}"]
+
+    def test_with_a_policy_the_switch_turns_it_off_at_once(self, delivered: Delivered) -> None:
+        delivered.policy("")
+        program = "print(SourceFileLoader.get_code is stock, sys.pycache_prefix)"
+        assert delivered.say(program, is_off=True, PYCACHE_SYS="off") == ["True None"]
+
+    def test_the_policy_turns_it_off_at_once(self, delivered: Delivered) -> None:
+        delivered.policy("")
+        delivered.rewrite("hook", '"enabled": True', '"enabled": False')
+        program = "print(SourceFileLoader.get_code is stock)"
+        assert delivered.say(program, is_off=True) == ["True"]

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
 
-from pycache_sys_runtime.startup import MARK, PRIVATE
+from pycache_sys_runtime.startup import PRIVATE
 
 PTH_NAME = "pycache-sys.pth"
 START_NAME = "pycache-sys.start"
@@ -158,15 +158,14 @@ def _block(where: str, body: str, undo: Undo) -> bytes:
 
 
 def _statement(external: str, startup: str) -> str:
-    """Execute the start-up, unless it is in place; ``external`` names importlib's own module.
+    """Execute the start-up, which itself does nothing where it is in place.
 
-    ``site`` runs the files of a virtual environment twice before 3.15.
+    ``external`` names importlib's own module. Each word that stands here is compiled at every
+    start where this is in a ``.pth`` file.
     """
-    loader = f"{external}.SourceFileLoader"
     name, path = ascii(_MODULE), ascii(startup)
     return (
-        f"hasattr({loader}.get_code,{MARK!r}) or "
-        f"exec({loader}({name},{path}).get_code({name}),"
+        f"exec({external}.SourceFileLoader({name},{path}).get_code({name}),"
         f"{{'__name__':{name},'__file__':{path}}})"
     )
 
