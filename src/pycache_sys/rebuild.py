@@ -22,6 +22,7 @@ from pycache_sys.discover import (
     name_sources,
     select_interpreters,
 )
+from pycache_sys.in_place.task import Scene, Task, is_wanted
 from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import Policy, subject_of
@@ -58,6 +59,8 @@ class Request:
     dry_run: bool = False
     wait_seconds: float | None = None
     limits: Limits | None = None
+    in_place: Task | None = None
+    """What to do with bytecode beside the sources; None for what the policy says."""
 
     @property
     def is_whole(self) -> bool:
@@ -138,6 +141,7 @@ class _Run:
             if report.stopped:
                 return
         self._prune_orphans()
+        self._tend_in_place()
 
     def _remember_ids(self) -> None:
         """Write down for start-up what numbers the policy's names have."""
@@ -248,6 +252,27 @@ class _Run:
             if tag is not None and not is_present:
                 order = Order(tree=self._tree.path, directory=folder, cache_tag=tag, magic=b"")
                 self._take_over(survey_orphan(self._tree, order), folder)
+
+    def _tend_in_place(self) -> None:
+        """Remove bytecode beside the sources, or put it back, where that is asked for."""
+        request = self._request
+        task = request.in_place
+        if task is None and request.is_whole and is_wanted(request.policy):
+            task = Task()
+        if task is None or not self._tree.is_system:
+            return
+        scene = Scene(
+            policy=request.policy,
+            tree=self._tree,
+            access=self._access,
+            order=self._order,
+            pool=self._pool,
+            report=self._report,
+            is_narrowed=bool(request.python_paths or request.python_specifiers),
+        )
+        from pycache_sys.in_place.act import act  # noqa: PLC0415 - most runs have no such task
+
+        act(task, scene)
 
     def _prune_excluded(self) -> None:
         """Empty the folders of interpreters that the policy leaves out."""

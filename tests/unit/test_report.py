@@ -102,6 +102,7 @@ def test_json_has_the_documented_form() -> None:
         "left": [{"path": "/tree/3.11/x", "reason": "foreign", "detail": "not ours"}],
         "remaining": 0,
         "stopped": None,
+        "in_place": None,
         "seconds": 0.123,
     }
 

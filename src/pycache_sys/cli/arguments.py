@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rebuild(verbs)
     _add_policy(verbs)
     _add_enable(verbs)
+    _add_migrate(verbs)
     return parser
 
 
@@ -159,6 +160,38 @@ def _add_enable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         verb.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "migrate",
+        help="remove the bytecode beside sources that the tree serves, or put it back",
+        description="Build the tree, then remove the bytecode in __pycache__ that it serves as "
+        "well, and that can be made again.",
+    )
+    verb.set_defaults(run=_run_migrate, best_effort=False)
+    verb.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
+    )
+    verb.add_argument(
+        "-p", "--package", action="append", default=[], help="the sources of an installed package"
+    )
+    _add_python(verb)
+    verb.add_argument("--undo", action="store_true", help="put back what was removed")
+    verb.add_argument(
+        "-f",
+        "--force",
+        action="store_true",
+        help="also for interpreters without the hook, which then compile at every start",
+    )
+    verb.add_argument(
+        "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
+    )
+    _add_config(verb)
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    loudness = verb.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left")
+
+
 def _add_python(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--python",
@@ -200,6 +233,12 @@ def _run_disable(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import enable  # noqa: PLC0415 - as above
 
     return enable.run_disable(namespace)
+
+
+def _run_migrate(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import migrate  # noqa: PLC0415 - as above
+
+    return migrate.run(namespace)
 
 
 def _run_rebuild(namespace: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pycache_sys.core.in_place import Cleared
 from pycache_sys.core.model import Outcome, Reason
 from pycache_sys.core.plan import Plan
 from pycache_sys.core.report import Report
@@ -179,9 +180,17 @@ def summary(report: Report) -> str:
         lines.append(f"  skipped: {_tally(report.skips)} (-v names them)")
     if report.left:
         lines.append(f"  left alone in the tree: {_tally(report.left)} (-v names them)")
+    if report.in_place and report.in_place.removed:
+        lines.append(f"  beside the sources: {removed} {cleared_files(report.in_place)}")
     if report.compiled and not report.dry_run:
         lines.append(f"  workers ran as {_workers(report)}")
     return "\n".join(lines)
+
+
+def cleared_files(cleared: Cleared) -> str:
+    """Say how many files went from beside the sources, and how much space that is."""
+    files = "1 file" if cleared.removed == 1 else f"{cleared.removed} files"
+    return f"{files} ({cleared.space / (1 << 20):.1f} MiB)"
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from pycache_sys.core.in_place import Cleared
 from pycache_sys.core.model import FAILURES, Interpreter, Outcome, Reason
 
 JSON_VERSION = 1
@@ -64,6 +65,8 @@ class Report:
     """Sources that were planned and not reached, because the run was stopped."""
     stopped: str = ""
     """Why the run ended early, empty where it did not."""
+    in_place: Cleared | None = None
+    """What became of bytecode beside the sources, where that was looked at."""
     _seen: set[Outcome] = field(default_factory=set)
 
     def add(self, outcome: Outcome) -> None:
@@ -108,6 +111,7 @@ class Report:
             ],
             "remaining": self.remaining,
             "stopped": self.stopped or None,
+            "in_place": self.in_place.as_json() if self.in_place else None,
             "seconds": round(self.seconds, 3),
         }
 
