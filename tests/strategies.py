@@ -115,7 +115,7 @@ KEY_NAMES = (
     "enabled", "system-tree", "image-tree", "user-cache", "root-cache", "service-cache",
     "service-uids", "cache-max-size", "cache-max-age", "read-beside-source", "explicit-prefix",
     "export-prefix", "interpreters", "roots", "exclude", "optimize", "invalidation", "jobs",
-    "time-limit", "memory-limit", "in-place", "owner", "max-files", "max-bytes",
+    "time-limit", "memory-limit", "triggers", "in-place", "owner", "max-files", "max-bytes",
 )  # fmt: skip
 
 policy_values = st.one_of(

@@ -22,6 +22,8 @@ from pycache_sys_runtime import layout
 
 _WIDTH_WORTH_DIVIDING = 64
 _PARTS = 32
+_LIBRARY_MARK = "/os.py"
+"""What each standard library has at its top, and is looked for by Python itself."""
 
 Seen = tuple[Plan, dict[str, tuple[str, ...]]]
 
@@ -96,12 +98,15 @@ def share(part: "_Part", other: "_Part", walks: Sequence[Walk]) -> None:
 
 
 def survey_orphan(tree: Tree, order: Order, *, is_left_out: bool = False) -> Plan:
-    """Plan a folder that no interpreter has: what has no source either may go.
+    """Plan a folder that no interpreter has.
 
-    Everything goes where the policy leaves the interpreter out.
+    Everything goes where the policy leaves the interpreter out, or where its standard library was
+    here and has gone, too. Where the library stayed, programs may embed it: then only what has no
+    source goes.
     """
     plan = Plan(order=order)
-    kept = 0
+    ours: list[tuple[str, str]] = []
+    foreign = 0
     pending = [order.directory]
     while pending:
         relative = pending.pop()
@@ -113,10 +118,14 @@ def survey_orphan(tree: Tree, order: Order, *, is_left_out: bool = False) -> Pla
         is_ours = layout.cache_directory(directory, order.directory) is not None
         for name in found.entries:
             source = source_of(name, order)
-            if is_ours and source is not None and (is_left_out or is_gone(f"{directory}/{source}")):
-                plan.removals.append(f"{relative}/{name}")
+            if is_ours and source is not None:
+                ours.append((f"{relative}/{name}", f"{directory}/{source}"))
             else:
-                kept += 1
+                foreign += 1
+    libraries = [is_gone(source) for _, source in ours if source.endswith(_LIBRARY_MARK)]
+    everything = is_left_out or (bool(libraries) and all(libraries))
+    plan.removals += [path for path, source in ours if everything or is_gone(source)]
+    kept = foreign + len(ours) - len(plan.removals)
     if kept:
         whose = "left out by the policy" if is_left_out else "not installed"
         detail = f"{kept} files for an interpreter that is {whose}: left alone"

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,23 @@ def test_help_names_every_option_that_is_documented(capsys: pytest.CaptureFixtur
                    "--prune", "--no-prune", "--tree", "--dry-run", "--best-effort", "--json",
                    "--quiet", "--verbose", "--no-wait"):  # fmt: skip
         assert option in said
+
+
+@pytest.mark.parametrize(("options", "is_built"), [(["--best-effort"], False), ([], True)])
+def test_triggers_can_be_off_for_package_managers_alone(
+    options: list[str],
+    is_built: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = tmp_path / "policy.conf"
+    policy.write_text("triggers = off\n")
+    source = tmp_path / "mod.py"
+    source.write_text("x = 1\n")
+    tree = tmp_path / "tree"
+    command = ["rebuild", "--config", str(policy), "--tree", str(tree), *options]
+    assert main([*command, "--python", sys.executable, str(source)]) == 0
+    assert bool(list(tree.rglob("mod.*.pyc"))) is is_built
+    captured = capsys.readouterr()
+    assert bool(captured.out) is is_built
+    assert captured.err == ""

@@ -241,9 +241,11 @@ class TestJudging:
         assert judge is not None
         assert judge("/usr/lib/a/b.py") == ""
 
-    def test_debians_lines_are_for_cpython(self) -> None:
-        assert excluder([], [self.exemption("dir|-|/usr/lib/a|")], PYPY) is None
-        assert excluder([], [self.exemption("dir|-|/usr/lib/a|")], CPYTHON) is not None
+    @pytest.mark.parametrize("interpreter", [CPYTHON, PYPY])
+    def test_debians_lines_are_for_pypy_too(self, interpreter: Interpreter) -> None:
+        judge = excluder([], [self.exemption("dir|-|/usr/lib/a|")], interpreter)
+        assert judge is not None
+        assert judge("/usr/lib/a/b.py")
 
     def test_debians_expressions_are_for_files_and_not_for_directories(
         self, tmp_path: Path

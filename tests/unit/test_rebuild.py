@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -279,3 +280,34 @@ def test_a_folder_whose_interpreter_is_gone_loses_what_has_no_source_either(
     assert {Path(path).name for path in plan.removals} == set(names[1:3])
     assert [(o.source, o.reason) for o in plan.left] == [(order.prefix, Reason.NO_INTERPRETER)]
     assert plan.left[0].detail.startswith("5 ")
+
+
+@pytest.mark.parametrize(
+    ("library", "goes"),
+    [(None, False), ("there", False), ("gone", True), ("one of two", False)],
+)
+def test_a_folder_whose_library_has_gone_too_is_emptied(
+    tmp_path: Path, library: str | None, goes: bool
+) -> None:
+    source = tmp_path / "sources" / "kept.py"
+    source.parent.mkdir()
+    source.touch()
+    tree = Tree(str(tmp_path / "tree"), is_system=False)
+    folder = Path(f"{tree.path}/3.9{source.parent}")
+    (folder / "other").mkdir(parents=True)
+    names = ["kept.cpython-39.pyc", "foreign.pyc"]
+    names += ["os.cpython-39.pyc", "other/os.cpython-39.pyc"] if library else []
+    for name in names:
+        (folder / name).touch()
+    if library in ("there", "one of two"):
+        (source.parent / "os.py").touch()
+    if library == "there":
+        (source.parent / "other").mkdir()
+        (source.parent / "other" / "os.py").touch()
+    plan = survey_orphan(
+        tree, Order(tree=tree.path, directory="3.9", cache_tag="cpython-39", magic=b"")
+    )
+    removed = {Path(path).name for path in plan.removals}
+    assert ("kept.cpython-39.pyc" in removed) is goes
+    assert "foreign.pyc" not in removed
+    assert len(plan.left) == 1

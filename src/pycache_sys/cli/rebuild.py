@@ -7,7 +7,7 @@ import sys
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_report
 from pycache_sys.core.report import ExitStatus, Report
-from pycache_sys.policy.keys import SYSTEM_TREE
+from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
 from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy
 from pycache_sys.rebuild import BEST_EFFORT_SECONDS, Request, rebuild
@@ -22,6 +22,8 @@ def run(namespace: argparse.Namespace) -> int:
             f"{'s' if len(policy.warnings) > 1 else ''}; see: pycache-sys policy check",
             file=sys.stderr,
         )
+    if namespace.best_effort and policy.view()[TRIGGERS] == "off":
+        return ExitStatus.DONE
     request = _request(namespace, policy)
     report = Report(tree=request.tree, dry_run=request.dry_run)
     interrupted = False

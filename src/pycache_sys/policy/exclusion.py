@@ -126,11 +126,7 @@ def excluder(
 ) -> Judge | None:
     """Say what is excluded for an interpreter; None where nothing is."""
     version = interpreter.version[:2]
-    mine = [
-        one
-        for one in exemptions
-        if interpreter.implementation == "cpython" and one.lowest <= version < one.highest
-    ]
+    mine = [one for one in exemptions if one.lowest <= version < one.highest]
     if not patterns and not mine:
         return None
     own = [Pattern(text) for text in patterns]

@@ -76,6 +76,7 @@ INVALIDATION: Key[Invalidation] = Key("invalidation", "auto", values.invalidatio
 JOBS = Key("jobs", "auto", values.jobs)
 TIME_LIMIT = Key("time-limit", "60s", values.seconds, frozenset({PYTHON}))
 MEMORY_LIMIT = Key("memory-limit", "2G", values.size, frozenset({PYTHON}))
+TRIGGERS = Key("triggers", "now", values.triggers)
 IN_PLACE = Key("in-place", "keep", values.in_place, frozenset({ROOT}))
 OWNER = Key("owner", "root", values.owner, frozenset({ROOT}), is_plain=False)
 MAX_FILES = Key("max-files", "10000", values.count, frozenset({ROOT}), is_plain=False)
@@ -104,6 +105,7 @@ KEYS: Mapping[str, Key[Any]] = {
         JOBS,
         TIME_LIMIT,
         MEMORY_LIMIT,
+        TRIGGERS,
         IN_PLACE,
         OWNER,
         MAX_FILES,

@@ -191,6 +191,13 @@ def in_place(value: str) -> str:
     return value
 
 
+def triggers(value: str) -> str:
+    """Read when a package manager's call does its work."""
+    if value not in ("now", "off"):
+        raise _unknown(whole(value), "triggers", ("now", "off"))
+    return value
+
+
 def owner(value: str) -> int:
     """Read an account's uid; a name is looked up before this is called."""
     number = 0 if value == "root" else runtime.parse_id(value)
