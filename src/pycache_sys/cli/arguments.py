@@ -88,8 +88,8 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     run.add_argument(
         "--best-effort",
         action="store_true",
-        help="for package managers: exit with status 0 whatever happens, wait 10 s at most, and do "
-        "nothing where the policy says triggers = off",
+        help="for package managers: exit with status 0 whatever happens, wait 10 s at most, print "
+        "one line, and do nothing where the policy says triggers = off",
     )
     run.add_argument("--json", action="store_true", help="print the report as JSON")
     loudness = run.add_mutually_exclusive_group()

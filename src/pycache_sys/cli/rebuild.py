@@ -39,7 +39,12 @@ def run(namespace: argparse.Namespace) -> int:
         json.dump(report.as_json(), sys.stdout, indent=2)
         print()
     else:
-        print_report(report, quiet=namespace.quiet, verbose=namespace.verbose)
+        print_report(
+            report,
+            quiet=namespace.quiet,
+            verbose=namespace.verbose,
+            brief=namespace.best_effort and not (namespace.verbose or namespace.dry_run),
+        )
     if interrupted:
         print(
             f"pycache-sys: interrupted with {report.remaining} sources to go; the tree is valid, "

@@ -129,8 +129,12 @@ class Progress:
         )
 
 
-def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
-    """Print failures and what was left out on stderr, the result on stdout."""
+def print_report(report: Report, *, quiet: bool, verbose: bool, brief: bool = False) -> None:
+    """Print failures and what was left out on stderr, the result on stdout.
+
+    ``brief`` is for who runs this unasked: one line, and what is wrong with the whole. Most systems
+    have sources that never compile, and they are the same each time.
+    """
     complain = _complainer()
     for note in report.interpreters:
         if not note.refusal:
@@ -146,7 +150,8 @@ def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
     refusals = [note.refusal for note in report.interpreters]
     if refusals and all(r is not None and r[0] is Reason.EXCLUDED for r in refusals):
         complain("the policy's 'interpreters' leave out all that were found (-v names them)")
-    _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
+    if not brief:
+        _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
     if report.stopped:
         complain(
             f"stopped: {report.stopped}; {report.remaining} sources were not reached. "
@@ -156,7 +161,7 @@ def print_report(report: Report, *, quiet: bool, verbose: bool) -> None:
         _print_outcomes(report.skips, complain, limit=None)
         _print_outcomes(report.left, complain, limit=None)
     if not quiet:
-        print(summary(report))
+        print(f"pycache-sys: {_counts(report)}" if brief else summary(report))
 
 
 def summary(report: Report) -> str:
@@ -167,24 +172,28 @@ def summary(report: Report) -> str:
     folders = (
         ", ".join(dict.fromkeys(interpreter.directory for interpreter in used)) or "no interpreter"
     )
-    compiled, removed = ("compiled", "removed")
-    if report.dry_run:
-        compiled, removed = ("to compile", "to remove")
-    counts = (
-        f"{compiled} {report.compiled}, fresh {report.fresh}, "
-        f"{removed} {report.removed}, failed {len(report.failures)}, "
-        f"skipped {len(report.skips)}  ({report.seconds:.1f} s)"
-    )
-    lines = [f"{printable(report.tree)}: {folders}", f"  {counts}"]
+    lines = [f"{printable(report.tree)}: {folders}", f"  {_counts(report)}"]
     if report.skips:
         lines.append(f"  skipped: {_tally(report.skips)} (-v names them)")
     if report.left:
         lines.append(f"  left alone in the tree: {_tally(report.left)} (-v names them)")
     if report.in_place and report.in_place.removed:
+        removed = "to remove" if report.dry_run else "removed"
         lines.append(f"  beside the sources: {removed} {cleared_files(report.in_place)}")
     if report.compiled and not report.dry_run:
         lines.append(f"  workers ran as {_workers(report)}")
     return "\n".join(lines)
+
+
+def _counts(report: Report) -> str:
+    compiled, removed = ("compiled", "removed")
+    if report.dry_run:
+        compiled, removed = ("to compile", "to remove")
+    return (
+        f"{compiled} {report.compiled}, fresh {report.fresh}, "
+        f"{removed} {report.removed}, failed {len(report.failures)}, "
+        f"skipped {len(report.skips)}  ({report.seconds:.1f} s)"
+    )
 
 
 def cleared_files(cleared: Cleared) -> str:
