@@ -1,0 +1,3 @@
+"""Core."""
+
+NAME = "core"

@@ -1,0 +1,3 @@
+"""Parts."""
+
+NAME = "parts"

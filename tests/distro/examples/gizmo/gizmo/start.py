@@ -1,0 +1,4 @@
+#!/usr/bin/python3
+import core
+
+raise SystemExit(core.NAME != "core")

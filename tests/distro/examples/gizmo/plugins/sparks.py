@@ -1,0 +1,3 @@
+"""Sparks."""
+
+NAME = "sparks"

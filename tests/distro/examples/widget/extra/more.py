@@ -1,0 +1,3 @@
+"""More."""
+
+NAME = "more"

@@ -1,0 +1,3 @@
+"""Less."""
+
+NAME = "less"

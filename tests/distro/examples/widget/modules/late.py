@@ -1,0 +1,3 @@
+"""Late."""
+
+NAME = "late"
