@@ -51,7 +51,7 @@ undecodable = st.binary(min_size=1, max_size=4).map(
 """Bytes of a file name that are not UTF-8, as Python shows them (PEP 383)."""
 
 texts = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="/\0"), min_size=1, max_size=12
 )
 components = st.one_of(
     texts,
@@ -129,7 +129,7 @@ policy_values = st.one_of(
          "**", "/srv/**", "/srv/*/a**", "/srv/[a-c]", "/srv/[z-a]", "/srv/[a--c]", "/srv/[!]x]",
          '"/srv/my app"', '"', '""', "0,1,2", "0 9", "root", "ada", "ghost", "1000", "é", "٣", "²"]
     ),
-    st.text(st.characters(exclude_characters="\n"), max_size=12),
+    st.text(st.characters(blacklist_characters="\n"), max_size=12),
 )  # fmt: skip
 """What stands behind ``=``: good for some key, for none, or for nobody."""
 

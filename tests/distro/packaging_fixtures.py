@@ -1,0 +1,57 @@
+"""Fixtures of the packages' tests: each such module names this one as its plugin."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from distro.chroots import Chroot, ChrootError, Image
+from distro.conftest import scratch_folder
+from distro.debian import Suite
+from distro.packaging import DEBS, LATER, Packaged, built, install_packages, layer_on
+
+
+@pytest.fixture(scope="session")
+def unpackaged(suite: Suite, base: Image) -> Iterator[Image]:
+    """Return a machine that has the packages' archives, and nothing of them installed."""
+    later = LATER.get(suite.name, ())
+    try:
+        folder_of_debs = built(suite, base)
+        if later:
+            base = layer_on(
+                base,
+                f"later-{suite.name}",
+                later,
+                f"cd /srv/archives; apt-get download {' '.join(later)}",
+            )
+    except ChrootError as error:
+        if suite.moving:
+            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
+        raise
+    with scratch_folder() as folder:
+        with base.running(folder) as chroot:
+            shutil.copytree(folder_of_debs, chroot.path(DEBS))
+        yield base.topped_by(folder)
+
+
+@pytest.fixture(scope="session")
+def packaged(unpackaged: Image) -> Iterator[Packaged]:
+    """Install the packages."""
+    with scratch_folder() as folder:
+        with unpackaged.running(folder) as chroot:
+            output = install_packages(chroot)
+        yield Packaged(unpackaged.topped_by(folder), output)
+
+
+@pytest.fixture
+def before(unpackaged: Image) -> Iterator[Chroot]:
+    """Give a private copy of a machine without the packages."""
+    with scratch_folder() as folder, unpackaged.running(folder) as copy:
+        yield copy
+
+
+@pytest.fixture
+def machine(packaged: Packaged) -> Iterator[Chroot]:
+    """Give a private copy of a machine that has the packages."""
+    with scratch_folder() as folder, packaged.image.running(folder) as copy:
+        yield copy
