@@ -3,7 +3,7 @@
 Not part of the policy's scanner, for most processes never come here.
 """
 
-import os
+import posix  # see startup
 import sys
 
 from .layout import running_version_directory
@@ -20,7 +20,7 @@ APPLICATION = "pycache-sys"
 def locate(values, environ):
     # type: (Mapping[str, object], Mapping[str, str]) -> str | None
     """Say where this user's own cache is; None where there is none."""
-    uid = os.geteuid()
+    uid = posix.geteuid()
     template = values[cache_key(values, uid)]
     if not template:
         return None
@@ -30,7 +30,9 @@ def locate(values, environ):
 def may_write():
     # type: () -> bool
     """Tell whether this process keeps bytecode: what dpkg runs for a package does not."""
-    return "DPKG_MAINTSCRIPT_PACKAGE" not in os.environ
+    from os import environ  # noqa: PLC0415 - see startup
+
+    return "DPKG_MAINTSCRIPT_PACKAGE" not in environ
 
 
 def export(values, environ):
@@ -41,7 +43,7 @@ def export(values, environ):
     top = locate(values, environ)
     if top is None or not may_write():
         return None
-    is_own = is_ones_own(top, os.geteuid())
+    is_own = is_ones_own(top, posix.geteuid())
     if is_own is None and not sys.dont_write_bytecode:
         # stock would make it for anybody, or find what somebody else made
         is_own = _make(top)
@@ -102,11 +104,11 @@ def _placeholder(name, uid, environ):
         base = environ.get("XDG_RUNTIME_DIR", "")
         if base[:1] != "/":
             base = "/run/user/" + str(uid)
-        return os.path.join(base, APPLICATION)
+        return base.rstrip("/") + "/" + APPLICATION
     if name == "cache_directory":
         # systemd.exec(5): several directories are separated by colons
         first = environ.get("CACHE_DIRECTORY", "").partition(":")[0]
-        return os.path.join(first, APPLICATION) if first[:1] == "/" else None
+        return first.rstrip("/") + "/" + APPLICATION if first[:1] == "/" else None
     account = _account(uid)
     user = account.pw_name if account is not None else ""
     return user if user.isprintable() and "/" not in user and user not in ("", ".", "..") else None
@@ -128,7 +130,7 @@ def user_cache_dir(uid, environ):
             if home[:1] != "/":
                 return None
         base = home.rstrip("/") + "/.cache"
-    return os.path.join(base, APPLICATION)
+    return base.rstrip("/") + "/" + APPLICATION
 
 
 def _account(uid):

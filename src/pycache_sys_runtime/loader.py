@@ -327,7 +327,8 @@ def read(loader, layer, path, status):
                 return None, HANDS
             if found.st_size > _LARGEST:
                 return None, DAMAGED
-            content = file.read(found.st_size)  # without a size it costs two system calls more
+            # the buffer between would cost a second read, and reading to the end two calls more
+            content = getattr(file, "raw", file).read(found.st_size)
     except (OSError, ValueError):
         return None, ABSENT
     except MemoryError:

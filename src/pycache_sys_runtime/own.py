@@ -5,7 +5,7 @@ nobody else may write it, but for sticky directories of root such as ``/tmp``: t
 exchange what is the user's. What is missing is made for the user alone.
 """
 
-import os
+import posix  # see startup
 from _frozen_importlib import _verbose_message
 from _frozen_importlib_external import (
     MAGIC_NUMBER,
@@ -27,7 +27,7 @@ _TYPE = 0o170000
 _DIRECTORY = 0o040000
 _STICKY = 0o1000
 _WRITABLE_BY_OTHERS = 0o022
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
 class OwnCache:
@@ -43,7 +43,7 @@ class OwnCache:
         self._folder = folder
         self._may_write = may_write
         self._is_known = False
-        self._uid = os.geteuid()
+        self._uid = posix.geteuid()
         self._prefix = None  # type: str | None
         self._made = set()  # type: set[str]
         self.is_there = False
@@ -52,8 +52,8 @@ class OwnCache:
     def path(self, place, cached):
         # type: (str, str) -> str | None
         """Say where a source's bytecode is; None where there is no cache that is the user's."""
-        if not self._is_known or self._uid != os.geteuid():
-            self._find(os.geteuid())  # a service may act for one user, and then for another
+        if not self._is_known or self._uid != posix.geteuid():
+            self._find(posix.geteuid())  # a service may act for one user, and then for another
         return None if self._prefix is None else self._prefix + place + "/" + cached
 
     def _find(self, uid):
@@ -69,12 +69,12 @@ class OwnCache:
         self.is_there = is_own is True
 
     def write(self, path, code, data, source, status):
-        # type: (str, CodeType, bytes, str, os.stat_result) -> None
+        # type: (str, CodeType, bytes, str, posix.stat_result) -> None
         """Keep bytecode, whole or not at all, unless there is any doubt; never raises.
 
         ``data`` was read from the source after its ``status``.
         """
-        if not self._may_write or len(data) != status.st_size or self._uid != os.geteuid():
+        if not self._may_write or len(data) != status.st_size or self._uid != posix.geteuid():
             return
         directory = path.rpartition("/")[0]
         temporary = ""
@@ -83,14 +83,14 @@ class OwnCache:
                 make_directories(directory)
                 self._made.add(directory)
                 self.is_there = True
-            temporary = "%s/.pycache-sys-%s.tmp" % (directory, os.urandom(8).hex())
+            temporary = "%s/.pycache-sys-%s.tmp" % (directory, posix.urandom(8).hex())
             _write(temporary, _content(code, data, status))
             try:
-                os.replace(temporary, path)
+                posix.replace(temporary, path)
             except IsADirectoryError:
-                os.rmdir(path)
-                os.replace(temporary, path)
-            if os.stat(source).st_ctime_ns != status.st_ctime_ns:
+                posix.rmdir(path)
+                posix.replace(temporary, path)
+            if posix.stat(source).st_ctime_ns != status.st_ctime_ns:
                 _remove(path)  # it is another one's by now, and younger than that
                 return
             _verbose_message("created {!r}", path)
@@ -101,7 +101,7 @@ class OwnCache:
 
 
 def _content(code, data, status):
-    # type: (CodeType, bytes, os.stat_result) -> bytes
+    # type: (CodeType, bytes, posix.stat_result) -> bytes
     """Write a pyc with a hash of the source where its size and time would not do."""
     if stamps_tell(status):
         return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
@@ -110,19 +110,19 @@ def _content(code, data, status):
 
 def _write(path, content):
     # type: (str, bytes) -> None
-    descriptor = os.open(path, _CREATE, 0o600)
+    descriptor = posix.open(path, _CREATE, 0o600)
     try:
         view = memoryview(content)
         while view:
-            view = view[os.write(descriptor, view) :]
+            view = view[posix.write(descriptor, view) :]
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def _remove(path):
     # type: (str) -> None
     try:
-        os.unlink(path)
+        posix.unlink(path)
     except OSError:
         pass
 
@@ -137,7 +137,7 @@ def make_directories(directory):
     missing = []
     while True:
         try:
-            os.mkdir(path, 0o700)
+            posix.mkdir(path, 0o700)
             break
         except FileExistsError:
             break
@@ -146,10 +146,10 @@ def make_directories(directory):
             path = path.rpartition("/")[0]
     for below in reversed(missing):
         try:
-            os.mkdir(below, 0o700)
+            posix.mkdir(below, 0o700)
         except FileExistsError:
             pass  # another process was quicker
-    if not is_ones_own(directory, os.geteuid()):
+    if not is_ones_own(directory, posix.geteuid()):
         raise PermissionError(1, "somebody else may write it", directory)
 
 
@@ -162,7 +162,7 @@ def is_ones_own(path, uid):
                 return False
             if not is_link(status) and not _keeps_others_out(status):
                 return False
-        top = os.stat(path)
+        top = posix.stat(path)
     except FileNotFoundError:
         return None  # it may be made by us, and is then looked at again
     except (OSError, ValueError):
@@ -171,7 +171,7 @@ def is_ones_own(path, uid):
 
 
 def _keeps_others_out(status):
-    # type: (os.stat_result) -> bool
+    # type: (posix.stat_result) -> bool
     """Judge a directory on the way: in root's sticky ones nobody exchanges what is the user's."""
     if status.st_mode & _TYPE != _DIRECTORY:
         return False

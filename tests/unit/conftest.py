@@ -38,7 +38,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> FakeProcess:
     fake = FakeProcess()
     monkeypatch.setattr(os, "environ", fake.environ)
     monkeypatch.setattr(hook, "posix", fake)
-    monkeypatch.setattr(caches, "os", fake)
+    monkeypatch.setattr(caches, "posix", fake)
     monkeypatch.setattr(sys, "pycache_prefix", None)
     return fake
 

@@ -373,6 +373,14 @@ class TestBadEntries:
         assert entry.is_file()
 
     @pytest.mark.parametrize("layer", LAYERS)
+    def test_what_a_hook_of_open_code_gives_is_read_too(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """PEP 578: it may be any object that reads."""
+        world.put(TREE)
+        monkeypatch.setattr(loader, "open_code", lambda path: io.BytesIO(Path(path).read_bytes()))
+        assert world.load() == TREE
+
     def test_an_unreadable_entry_is_passed_over(
         self, world: World, layer: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -48,7 +48,7 @@ class OwnedOs:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnedOs:
     (tmp_path / "a" / "b").mkdir(parents=True)
     fake = OwnedOs(tmp_path, USER)
-    monkeypatch.setattr(own, "os", fake)
+    monkeypatch.setattr(own, "posix", fake)
     monkeypatch.setattr(trust, "posix", fake)
     return fake
 
@@ -157,7 +157,7 @@ class TestPath:
         cache = OwnCache(located, "3.x")
         assert cache.path("/a", "m.pyc") is not None
         located.top = None
-        monkeypatch.setattr(own.os, "geteuid", lambda: OTHER)
+        monkeypatch.setattr(own.posix, "geteuid", lambda: OTHER)
         assert cache.path("/a", "m.pyc") is None
         assert located.asked == 2
 
@@ -240,7 +240,7 @@ class TestWrite:
         source: os.stat_result,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(own.os, "geteuid", lambda: OTHER)
+        monkeypatch.setattr(own.posix, "geteuid", lambda: OTHER)
         cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert not entry.parents[2].exists()
 
@@ -288,7 +288,7 @@ class TestWrite:
             return written[0]
 
         monkeypatch.setattr(fake, "write", write, raising=False)
-        monkeypatch.setattr(own, "os", fake)
+        monkeypatch.setattr(own, "posix", fake)
         cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert written == [5]
         assert os.listdir(entry.parent) == []
@@ -303,7 +303,7 @@ class TestWrite:
         cache.write(str(entry), CODE, DATA, source_of(entry), source)
         whole = entry.read_bytes()
         write = os.write
-        monkeypatch.setattr(own.os, "write", lambda to, view: write(to, view[:7]))
+        monkeypatch.setattr(own.posix, "write", lambda to, view: write(to, view[:7]))
         entry.unlink()
         cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert entry.read_bytes() == whole
@@ -322,7 +322,7 @@ class TestMakeDirectories:
                 os.mkdir(f"{path}/b", 0o700)
 
         monkeypatch.setattr(fake, "mkdir", mkdir, raising=False)
-        monkeypatch.setattr(own, "os", fake)
+        monkeypatch.setattr(own, "posix", fake)
         own.make_directories(f"{tmp_path}/a/b/c")
         assert (tmp_path / "a" / "b" / "c").is_dir()
 
