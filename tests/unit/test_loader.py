@@ -372,7 +372,6 @@ class TestBadEntries:
         world.load()
         assert entry.is_file()
 
-    @pytest.mark.parametrize("layer", LAYERS)
     def test_what_a_hook_of_open_code_gives_is_read_too(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -381,6 +380,7 @@ class TestBadEntries:
         monkeypatch.setattr(loader, "open_code", lambda path: io.BytesIO(Path(path).read_bytes()))
         assert world.load() == TREE
 
+    @pytest.mark.parametrize("layer", LAYERS)
     def test_an_unreadable_entry_is_passed_over(
         self, world: World, layer: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
