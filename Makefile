@@ -30,7 +30,10 @@ install: wheel
 check:
 	PYTHONPATH=src $(PYTHON) -m pytest
 
+SCRIPTS = .ci/run debian/check debian/py3compile.sh $(wildcard debian/*.preinst debian/*.postinst debian/*.prerm debian/*.postrm)
+
 lint:
+	shellcheck --severity=warning $(SCRIPTS)
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
