@@ -97,7 +97,8 @@ class Image:
             directory.mkdir()
         upper.chmod(0o755)
         lower = ":".join(map(str, self.layers))
-        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        # a copy is thrown away: nothing has to reach the disk
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
         subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", root], check=True)
         try:
             subprocess.run(["mount", "-t", "proc", "proc", root / "proc"], check=True)

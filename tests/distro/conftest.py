@@ -18,11 +18,43 @@ from distro.chroots import (
     keep_mounts_private,
 )
 from distro.debian import SUITES, Suite
+from distro.each_once import chosen, labels, name_without
 from distro.product import Rebuilt, add_account, build_wheel, install, rebuild, rebuild_all
 from distro.snapshots import snapshot
 
 REPOSITORY = Path(__file__).parents[2]
 KERNEL_DIRECTORIES = frozenset({"proc", "sys", "dev"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for runs that have not the time for every release."""
+    parser.addoption(
+        "--each-once",
+        action="store_true",
+        help="run each test of tests/distro on one release and interpreter only, "
+        "not on all that it is made for",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # so that ``-k`` picks from what is chosen, and changes no choice
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what ``--each-once`` leaves out."""
+    if not config.getoption("each_once", default=False):
+        return
+    ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    choices = zip(ours, chosen([name_of(item) for item in ours]), strict=True)
+    left_out = {item for item, runs in choices if not runs}
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def name_of(item: pytest.Item) -> str:
+    """Name a test without its release and interpreter."""
+    call = getattr(item, "callspec", None)
+    if call is None:
+        return item.nodeid
+    test = item.nodeid.removesuffix(f"[{call.id}]")
+    return name_without(test, call.id, labels(call.params))
 
 
 @contextmanager
