@@ -185,7 +185,7 @@ entry_names = st.one_of(
         st.sampled_from([TAG, "cpython-27", TAG + "x"]),
     ).map(lambda parts: f"{parts[0]}.{parts[2]}{parts[1]}.pyc"),
 )
-BYTES = b"not from this run"
+BYTES = b"# not from this run"
 files = st.lists(st.tuples(places, entry_names), max_size=12)
 
 
