@@ -147,6 +147,28 @@ def test_an_interpreter_comes_and_goes_with_its_tree(machine: Chroot, suite: Sui
     assert is_complete(machine)
 
 
+def test_a_system_that_wants_no_triggers(before: Chroot) -> None:
+    policy = before.path("/etc/pycacheprefix.conf.d/50-build.conf")
+    policy.parent.mkdir()
+    policy.write_text("triggers = off\n")
+    archive = build_deb(
+        before, "python3-later", "1", {f"{DIST_PACKAGES}/later.py": b"x = 1\n"}, OLD
+    )
+
+    said = install_packages(before) + apt(before, "install", archive)
+    assert "pycache-sys: " not in said
+    assert tree_files(before) == set()
+
+    assert rebuild(before).compiled > 1000
+    complete = tree_files(before)
+    apt(before, "remove", "python3-later")
+    assert tree_files(before) == complete
+
+    policy.unlink()
+    assert len(summaries(apt(before, "install", "--reinstall", archive))) == 1
+    assert is_complete(before)
+
+
 def test_an_upgrade_from_an_earlier_version_of_itself(before: Chroot) -> None:
     (archive,) = archives_of(before, "pycache-sys")
     folder = before.path("/srv/older")
