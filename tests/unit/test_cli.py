@@ -98,3 +98,17 @@ def test_triggers_can_be_off_for_package_managers_alone(
     captured = capsys.readouterr()
     assert bool(captured.out) is is_built
     assert captured.err == ""
+
+
+def test_a_package_manager_gets_one_line_also_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "mod.py"
+    source.write_text("x = 1\n")
+    command = ["rebuild", "--best-effort", "--tree", str(tmp_path / "tree")]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main([*command, "--python", sys.executable, str(source)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith("pycache-sys: compiled 1, ")
+    assert captured.out.count("\n") == 1

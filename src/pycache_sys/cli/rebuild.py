@@ -27,7 +27,8 @@ def run(namespace: argparse.Namespace) -> int:
     request = _request(namespace, policy)
     report = Report(tree=request.tree, dry_run=request.dry_run)
     interrupted = False
-    quiet = namespace.quiet or namespace.json
+    brief = namespace.best_effort and not (namespace.verbose or namespace.dry_run)
+    quiet = namespace.quiet or namespace.json or brief  # apt gives its programs a terminal
     with Progress(quiet=quiet, list_plan=request.dry_run and not quiet) as progress:
         try:
             rebuild(request, report, progress)
@@ -43,7 +44,7 @@ def run(namespace: argparse.Namespace) -> int:
             report,
             quiet=namespace.quiet,
             verbose=namespace.verbose,
-            brief=namespace.best_effort and not (namespace.verbose or namespace.dry_run),
+            brief=brief,
         )
     if interrupted:
         print(
