@@ -9,6 +9,7 @@ from distro.chroots import Chroot, ChrootError, Image
 from distro.conftest import scratch_folder
 from distro.debian import Suite
 from distro.packaging import DEBS, LATER, Packaged, built, install_packages, layer_on
+from distro.packaging_life import life_archives
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,20 @@ def unpackaged(suite: Suite, base: Image) -> Iterator[Image]:
         with base.running(folder) as chroot:
             shutil.copytree(folder_of_debs, chroot.path(DEBS))
         yield base.topped_by(folder)
+
+
+@pytest.fixture(scope="session")
+def living(suite: Suite, unpackaged: Image) -> Image:
+    """Return a machine with archives of many packages, and of ours, none of these installed."""
+    # the archives need the network, ours change with each commit: so they are the layer below
+    *_, base = unpackaged.layers
+    try:
+        below = life_archives(suite, Image((base,)))
+    except ChrootError as error:
+        if suite.moving:
+            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
+        raise
+    return Image((*unpackaged.layers[:-1], *below.layers))
 
 
 @pytest.fixture(scope="session")
