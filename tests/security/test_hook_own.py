@@ -260,7 +260,7 @@ def test_a_link_at_the_temporary_name_is_not_followed(people: World, source: Pat
     folder = entry(people.ada.own, source).parent
     guessed = folder / f".pycache-sys-{'00' * 8}.tmp"
     guessed.symlink_to(precious)
-    certain = "import os\nos.urandom = bytes"
+    certain = "import posix\nposix.urandom = bytes"
     run = people.ada.imports(source, before=certain)
     assert (run.said, run.layer("module")) == ([GOOD], COMPILED)
     assert precious.read_text() == "words"
