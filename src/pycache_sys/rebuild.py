@@ -35,8 +35,6 @@ from pycache_sys.system.tree import SYSTEM_TREE, Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
 
-BEST_EFFORT_SECONDS = 10.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

@@ -18,18 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     _open_standard_streams()
     namespace = build_parser().parse_args(arguments)
-    for number in _ENDING_SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    end_by_interrupt()
     try:
         status: int = namespace.run(namespace)
         sys.stdout.flush()
     except PycacheSysError as error:
-        for detail in error.details:
-            print(detail, file=sys.stderr)
-        print(f"pycache-sys: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+        complain("pycache-sys", error)
         status = ExitStatus.DONE if namespace.best_effort else error.exit_status
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
@@ -40,6 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pycache-sys: {error.strerror or error}", file=sys.stderr)
         status = _silence(namespace)
     return int(status)
+
+
+def end_by_interrupt() -> None:
+    """Let the signals that end a program end it as Ctrl-C does."""
+    for number in _ENDING_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def complain(program: str, error: PycacheSysError) -> None:
+    """Say on stderr what went wrong, and what to do about it."""
+    for detail in error.details:
+        print(detail, file=sys.stderr)
+    print(f"{program}: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
 
 
 def _silence(namespace: argparse.Namespace) -> ExitStatus:

@@ -12,21 +12,19 @@ can't be understood keeps its status.
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import FrameType
 
+from pycache_sys.cli import complain, end_by_interrupt
 from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy import keys
 from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy
+from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 
 _STARTED = b"started"
-_WAIT_SECONDS = 10.0
-"""As long as ``rebuild --best-effort`` waits for the lock."""
 
 
 class CallError(PycacheSysError):
@@ -72,7 +70,7 @@ def is_maintainer_script() -> bool:
 
 def wait_seconds() -> float | None:
     """Say how long to wait for the tree's lock."""
-    return _WAIT_SECONDS if is_maintainer_script() else None
+    return BEST_EFFORT_SECONDS if is_maintainer_script() else None
 
 
 def load_policy() -> tuple[Policy, Report]:
@@ -82,18 +80,16 @@ def load_policy() -> tuple[Policy, Report]:
 
 
 def _act(program: str, act: Callable[[], int]) -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    end_by_interrupt()
     fault = ExitStatus.DONE if is_maintainer_script() else ExitStatus.SOME_FAILED
     try:
         status = act()
         sys.stdout.flush()
     except CallError as error:
-        _complain(program, error)
+        complain(program, error)
         return error.status
     except PycacheSysError as error:
-        _complain(program, error)
+        complain(program, error)
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
@@ -109,15 +105,3 @@ def _decide(status: int, descriptor: int) -> int:
     with suppress(OSError):
         os.write(descriptor, b" %d" % status)
     return status
-
-
-def _complain(program: str, error: PycacheSysError) -> None:
-    for detail in error.details:
-        print(detail, file=sys.stderr)
-    print(f"{program}: {error}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)

@@ -10,7 +10,8 @@ from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
 from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy
-from pycache_sys.rebuild import BEST_EFFORT_SECONDS, Request, rebuild
+from pycache_sys.rebuild import Request, rebuild
+from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 
 
 def run(namespace: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pycache_sys.core.errors import LockedError, TreeError
 
 SYSTEM_LOCK = "/run/pycache-sys/lock"
+BEST_EFFORT_SECONDS = 10.0
+"""How long a package manager's call waits for another run."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _POLL_SECONDS = 0.1
 
