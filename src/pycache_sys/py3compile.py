@@ -99,16 +99,10 @@ def compile_for_pypy(wanted: Wanted, run: Run) -> Report:
     if wanted.places:
         found = {source for place in wanted.places for source in sources_in(place)}
         chosen = found if chosen is None else found & chosen
-    exemptions = [
-        one
-        for one in run.policy.exemptions
-        if version is None or one.lowest <= version < one.highest
-    ]
     sources = sorted(
         source
         for source in chosen or ()
         if not any(pattern.match(source) for pattern in wanted.patterns)
-        and not any(one.covers(source) for one in exemptions)
     )
     return _compile({(PYPY,): sources}, wanted, run)
 
