@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.render import Progress, cleared_files, print_report, printable
+from pycache_sys.cli.render import Progress, cleared_words, print_report, printable
 from pycache_sys.core.in_place import Cleared, Left
 from pycache_sys.core.report import JSON_VERSION, ExitStatus, Report
 from pycache_sys.in_place.task import is_wanted
@@ -99,7 +99,7 @@ def _summary(report: Report, result: Cleared, *, undo: bool) -> str:
         verb = "to put back" if report.dry_run else "put back"
         return f"{verb} {result.restored}, not put back {len(result.missing)}"
     verb, freed = ("to remove", "to free") if report.dry_run else ("removed", "freed")
-    files, space = cleared_files(result)[:-1].split(" (")
+    files, space = cleared_words(result)
     places = "1 directory" if result.directories == 1 else f"{result.directories} directories"
     line = f"{verb} {files} and {places}, {space} {freed}"
     if result.left:

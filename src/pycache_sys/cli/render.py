@@ -179,7 +179,8 @@ def summary(report: Report) -> str:
         lines.append(f"  left alone in the tree: {_tally(report.left)} (-v names them)")
     if report.in_place and report.in_place.removed:
         removed = "to remove" if report.dry_run else "removed"
-        lines.append(f"  beside the sources: {removed} {cleared_files(report.in_place)}")
+        files, space = cleared_words(report.in_place)
+        lines.append(f"  beside the sources: {removed} {files} ({space})")
     if report.compiled and not report.dry_run:
         lines.append(f"  workers ran as {_workers(report)}")
     return "\n".join(lines)
@@ -196,10 +197,10 @@ def _counts(report: Report) -> str:
     )
 
 
-def cleared_files(cleared: Cleared) -> str:
+def cleared_words(cleared: Cleared) -> tuple[str, str]:
     """Say how many files went from beside the sources, and how much space that is."""
     files = "1 file" if cleared.removed == 1 else f"{cleared.removed} files"
-    return f"{files} ({cleared.space / (1 << 20):.1f} MiB)"
+    return files, f"{cleared.space / (1 << 20):.1f} MiB"
 
 
 def printable(text: str) -> str:
