@@ -35,13 +35,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     verb.set_defaults(run=_run_rebuild)
     what = verb.add_argument_group("what")
-    what.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
-    )
-    what.add_argument(
-        "-p", "--package", action="append", default=[], help="the sources of an installed package"
-    )
-    _add_python(what)
+    _add_sources(what)
     how = verb.add_argument_group("how")
     how.add_argument(
         "--optimize",
@@ -169,13 +163,7 @@ def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "well, and that can be made again.",
     )
     verb.set_defaults(run=_run_migrate, best_effort=False)
-    verb.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
-    )
-    verb.add_argument(
-        "-p", "--package", action="append", default=[], help="the sources of an installed package"
-    )
-    _add_python(verb)
+    _add_sources(verb)
     verb.add_argument("--undo", action="store_true", help="put back what was removed")
     verb.add_argument(
         "-f",
@@ -191,6 +179,16 @@ def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     loudness = verb.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
     loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left")
+
+
+def _add_sources(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
+    )
+    group.add_argument(
+        "-p", "--package", action="append", default=[], help="the sources of an installed package"
+    )
+    _add_python(group)
 
 
 def _add_python(group: "argparse._ActionsContainer") -> None:
