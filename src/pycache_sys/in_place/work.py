@@ -1,6 +1,7 @@
 """What removing and putting back have in common: directories, and the tree's view of them."""
 
 import os
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Visit:
     names: set[str] | None = None
 
 
-class Work:
+class Work(ABC):
     """What removing and putting back have in common: directories, and the tree's view of them."""
 
     def __init__(self, task: Task, scene: Scene) -> None:
@@ -44,9 +45,9 @@ class Work:
         self._orders = [scene.order(target) for target in self._targets]
         self._trust = RootTrust()
 
+    @abstractmethod
     def run(self) -> None:
         """Do it."""
-        raise NotImplementedError
 
     def _is_meant(self, target: Target) -> bool:
         """Ask the policy: an own section that says 'keep' holds unless its paths are named."""
