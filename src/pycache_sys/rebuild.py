@@ -27,13 +27,16 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.survey import survey, survey_orphan
-from pycache_sys.system import lock
+from pycache_sys.system import lock, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.privileges import ACCOUNT, Account, worker_account
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
+
+_PASSING = frozenset({Reason.WRITE, Reason.WORKER, Reason.CHANGED, Reason.TIME_LIMIT})
+"""Failures that another run may not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,10 @@ class Request:
     tree: str = SYSTEM_TREE
     paths: Sequence[str] = ()
     packages: Sequence[str] = ()
+    listed: frozenset[str] = frozenset()
+    """Sources that are compiled whatever their stamps say, where they are in a root."""
+    only_prune: bool = False
+    """Compile nothing."""
     python_paths: Sequence[str] = ()
     python_specifiers: Sequence[Admits] = ()
     policy: Policy = Policy()  # noqa: RUF009 - frozen
@@ -140,6 +147,7 @@ class _Run:
                 return
         self._prune_orphans()
         self._tend_in_place()
+        self._leave_stamp(targets)
 
     def _remember_ids(self) -> None:
         """Write down for start-up what numbers the policy's names have."""
@@ -149,6 +157,25 @@ class _Run:
             except OSError as error:
                 path = os.fsdecode(error.filename or "")
                 self._report.add(Outcome(path, Reason.WRITE, error.strerror or ""))
+
+    def _leave_stamp(self, targets: Sequence[Target]) -> None:
+        """Write down what the tree was built for, or that it is not what it should be."""
+        request, report = self._request, self._report
+        is_part = request.python_paths or request.python_specifiers or not request.is_whole
+        if self._tree.path != SYSTEM_TREE or is_part or request.dry_run or request.only_prune:
+            return
+        if report.stopped or any(o.reason in _PASSING for o in report.failures):
+            stamp.remove()
+            return
+        watched = {self._tree.path, *request.policy.files}
+        for target in targets:
+            found = target.interpreter
+            watched |= {found.binary, *found.shared_objects, *found.library, *found.site}
+            watched |= {*target.roots, f"{self._tree.path}/{found.directory}"}
+        try:
+            stamp.write(watched)
+        except OSError as error:
+            report.add(Outcome(stamp.PATH, Reason.WRITE, error.strerror or ""))
 
     def _narrow(self, targets: list[Target]) -> None:
         """Put paths and packages in the place of the interpreters' own roots."""
@@ -173,6 +200,9 @@ class _Run:
             everything=request.is_whole,
             divide=request.workers > 1,
         )
+        if request.only_prune:
+            plan.jobs.clear()
+            plan.doubts.clear()
         try:
             if plan.doubts:
                 resolve_doubts(plan, self._pool(target))
@@ -219,6 +249,7 @@ class _Run:
             invalidation=invalidation,
             # when a package manager names files, their stamps say nothing
             force=request.force or bool(request.packages),
+            listed=request.listed,
             owner=self._tree.owner,
             world_readable=self._tree.is_system,
             granularity=self._tree.granularity(),
@@ -255,6 +286,8 @@ class _Run:
         """Remove bytecode beside the sources, or put it back, where that is asked for."""
         request = self._request
         task = request.in_place
+        if request.only_prune:
+            return
         if task is None and request.is_whole and is_wanted(request.policy):
             task = Task()
         if task is None or not self._tree.is_system:

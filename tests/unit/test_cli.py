@@ -76,7 +76,8 @@ def test_help_names_every_option_that_is_documented(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     for option in ("--package", "--python", "--optimize", "--invalidation", "--force", "--jobs",
                    "--prune", "--no-prune", "--tree", "--dry-run", "--best-effort", "--json",
-                   "--quiet", "--verbose", "--no-wait"):  # fmt: skip
+                   "--quiet", "--verbose", "--no-wait", "--from-stdin", "--null",
+                   "--if-changed"):  # fmt: skip
         assert option in said
 
 
@@ -112,3 +113,49 @@ def test_a_package_manager_gets_one_line_also_on_a_terminal(
     assert captured.err == ""
     assert captured.out.startswith("pycache-sys: compiled 1, ")
     assert captured.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["rebuild", "prune"])
+def test_a_transactional_update_is_left_to_the_boot(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSACTIONAL_UPDATE", "true")
+    tree = tmp_path / "tree"
+    assert main([verb, "--best-effort", "--tree", str(tree), "--python", sys.executable]) == 0
+    assert not tree.exists()
+    assert capsys.readouterr() == (
+        "pycache-sys: this is a transactional update: the tree is built when it starts\n",
+        "",
+    )
+
+
+def test_without_systemd_nothing_is_deferred(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policy.conf").write_text("triggers = deferred\n")
+    (tmp_path / "mod.py").touch()
+    command = ["rebuild", "--best-effort", "--config", str(tmp_path / "policy.conf")]
+    command += ["--tree", str(tmp_path / "tree"), "--python", sys.executable]
+    assert main([*command, str(tmp_path / "mod.py")]) == 0
+    assert capsys.readouterr().out.startswith("pycache-sys: compiled 1, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--from-stdin", "/srv"], "--from-stdin cannot"),
+        (["--from-stdin", "-p", "foo"], "--from-stdin cannot"),
+        (["-0"], "-0 says"),
+        (["--if-changed", "/srv"], "--if-changed is"),
+        (["--if-changed", "--tree", "/srv"], "--if-changed is"),
+        (["--if-changed", "--python", "3.12"], "--if-changed is"),
+        (["--if-changed", "--config", "/dev/null"], "--if-changed is"),
+    ],
+)
+def test_options_that_contradict_each_other(
+    arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rebuild", *arguments]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"pycache-sys: {word}")
+    assert second.startswith("  ")

@@ -123,7 +123,7 @@ def tags(section: str) -> list[str]:
 
 
 def described_options(section: str) -> list[str]:
-    return [option for tag in tags(section) for option in re.findall(r"(?<!\S)--?[a-z-]+", tag)]
+    return [option for tag in tags(section) for option in re.findall(r"(?<!\S)--?[a-z0-9-]+", tag)]
 
 
 def rows(section: str) -> list[list[str]]:

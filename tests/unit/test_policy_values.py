@@ -243,6 +243,7 @@ class TestWhatTheBuilderReads:
             ("time-limit", "60 s", 60),
             ("triggers", "now", "now"),
             ("triggers", "off", "off"),
+            ("triggers", "deferred", "deferred"),
             ("in-place", "keep", "keep"),
             ("in-place", "remove", "remove"),
             ("owner", "root", 0),

@@ -262,6 +262,40 @@ def test_without_prune_nothing_is_taken_whose_source_is_gone(
         assert (report.compiled, report.removed, report.failures) == (0, 0, [])
 
 
+def test_what_is_listed_is_compiled_though_it_seems_fresh() -> None:
+    with place() as here:
+        for name in ("a.py", "b.py", "p/a.py", "p/old.py"):
+            here.sources.joinpath(name).parent.mkdir(exist_ok=True)
+            here.sources.joinpath(name).write_bytes(b"x = 1\n")
+        here.run()
+        here.sources.joinpath("p/old.py").unlink()
+        listed = {f"{here.sources}/p/a.py", f"{here.sources}/p/old.py", f"{here.top}/elsewhere.py"}
+        report, _ = here.run(listed=frozenset(listed))
+        assert (report.compiled, report.fresh, report.removed) == (1, 2, 1)
+        assert (report.failures, report.skips) == ([], [])
+
+
+@settings(max_examples=10, phases=PHASES)
+@given(files, trees)
+def test_pruning_alone_takes_the_same_and_compiles_nothing(
+    in_tree: list[tuple[list[str], str]], what: list[tuple[list[str], str, str, int | None]]
+) -> None:
+    with place() as here:
+        make(here.sources, what)
+        put(Path(f"{here.tree / FOLDER}{here.sources}"), in_tree)
+        with suppress(FileNotFoundError):
+            here.tree.chmod(0o755)
+        before = snapshot(here.tree)
+        planned, recorder = here.run(dry_run=True, prune=True)
+        report, _ = here.run(only_prune=True)
+        after = snapshot(here.tree)
+        assert (report.compiled, report.removed) == (0, planned.removed)
+        gone = {path for path in before if path not in after and path.endswith(".pyc")}
+        assert gone == {f"{here.tree}/{path}" for plan in recorder.plans for path in plan.removals}
+        assert all(before[path] == facts for path, facts in after.items() if path in before
+                   and path.endswith(".pyc"))  # fmt: skip
+
+
 def test_a_folder_whose_interpreter_is_gone_loses_what_has_no_source_either(
     tmp_path: Path,
 ) -> None:

@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pycache-sys {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_rebuild(verbs)
+    _add_prune(verbs)
     _add_policy(verbs)
     _add_enable(verbs)
     _add_migrate(verbs)
@@ -36,6 +37,15 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     verb.set_defaults(run=_run_rebuild)
     what = verb.add_argument_group("what")
     _add_sources(what)
+    what.add_argument(
+        "--from-stdin",
+        action="store_true",
+        help="everything, and compile the sources that standard input lists, a path a line, "
+        "whatever their stamps say",
+    )
+    what.add_argument(
+        "-0", "--null", action="store_true", help="paths on standard input end with NUL"
+    )
     how = verb.add_argument_group("how")
     how.add_argument(
         "--optimize",
@@ -74,19 +84,45 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     _add_config(where)
     run = verb.add_argument_group("this run")
     run.add_argument(
+        "--if-changed",
+        action="store_true",
+        help="do nothing if interpreters, deployment and policy are those of the last run",
+    )
+    _add_run(run)
+
+
+def _add_prune(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "prune",
+        help="remove bytecode that has no source, compile nothing",
+        description="Remove the tree's bytecode whose source is gone or may not be compiled any "
+        "more, and folders of interpreters that are gone. What was not made by us stays.",
+    )
+    verb.set_defaults(run=_run_prune)
+    _add_python(verb)
+    verb.add_argument(
+        "--tree", metavar="DIR", help="prune a tree of your own in DIR, not /var/cache/python"
+    )
+    _add_config(verb)
+    _add_run(verb)
+
+
+def _add_run(group: "argparse._ActionsContainer") -> None:
+    """Add how a run goes about its work."""
+    group.add_argument(
         "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
     )
-    run.add_argument(
+    group.add_argument(
         "--no-wait", action="store_true", help="exit with status 4 if another run holds the lock"
     )
-    run.add_argument(
+    group.add_argument(
         "--best-effort",
         action="store_true",
         help="for package managers: exit with status 0 whatever happens, wait 10 s at most, print "
-        "one line, and do nothing where the policy says triggers = off",
+        "one line, and do what the policy's key 'triggers' says",
     )
-    run.add_argument("--json", action="store_true", help="print the report as JSON")
-    loudness = run.add_mutually_exclusive_group()
+    group.add_argument("--json", action="store_true", help="print the report as JSON")
+    loudness = group.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
     loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left out")
 
@@ -244,6 +280,12 @@ def _run_rebuild(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import rebuild  # noqa: PLC0415 - the parser alone stays quick
 
     return rebuild.run(namespace)
+
+
+def _run_prune(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import prune  # noqa: PLC0415 - as above
+
+    return prune.run(namespace)
 
 
 def _levels(text: str) -> tuple[int, ...]:

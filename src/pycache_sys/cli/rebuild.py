@@ -6,6 +6,7 @@ import sys
 
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_report
+from pycache_sys.core.errors import UsageError
 from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
 from pycache_sys.policy.load import load
@@ -16,6 +17,22 @@ from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
+    _check_usage(namespace)
+    if namespace.if_changed:
+        from pycache_sys.system import stamp  # noqa: PLC0415 - at most boots, this is all
+
+        if stamp.is_current():
+            if not namespace.quiet:
+                print("pycache-sys: nothing has changed since the last run")
+            return ExitStatus.DONE
+    policy = load_policy(namespace)
+    if namespace.best_effort and is_done_elsewhere(policy, quiet=namespace.quiet):
+        return ExitStatus.DONE
+    return perform(_request(namespace, policy), namespace)
+
+
+def load_policy(namespace: argparse.Namespace) -> Policy:
+    """Load the policy, and say that it has warnings."""
     policy = load(namespace.config)
     if policy.warnings and not namespace.quiet:
         print(
@@ -23,10 +40,33 @@ def run(namespace: argparse.Namespace) -> int:
             f"{'s' if len(policy.warnings) > 1 else ''}; see: pycache-sys policy check",
             file=sys.stderr,
         )
-    if namespace.best_effort and policy.view()[TRIGGERS] == "off":
-        return ExitStatus.DONE
-    request = _request(namespace, policy)
-    report = Report(tree=request.tree, dry_run=request.dry_run)
+    return policy
+
+
+def is_done_elsewhere(policy: Policy, *, quiet: bool) -> bool:
+    """Tell whether a package manager's call has nothing to do here, and say who does it."""
+    triggers = policy.view()[TRIGGERS]
+    if triggers == "off":
+        return True
+    from pycache_sys.system import deferral  # noqa: PLC0415 - for package managers only
+
+    said = deferral.unfit_place()
+    if said:
+        said += ": the tree is built when it starts"
+    elif triggers == "deferred" and deferral.defer():
+        said = f"left to {deferral.SERVICE}"
+    if said:
+        from pycache_sys.system import stamp  # noqa: PLC0415 - as above
+
+        stamp.remove()  # should it not come to that, the next boot sees to it
+        if not quiet:
+            print(f"pycache-sys: {said}")
+    return bool(said)
+
+
+def perform(request: Request, namespace: argparse.Namespace) -> int:
+    """Do what is asked for, say what became of it, and return the exit status."""
+    report = Report(tree=request.tree, dry_run=request.dry_run, only_prune=request.only_prune)
     interrupted = False
     brief = namespace.best_effort and not (namespace.verbose or namespace.dry_run)
     quiet = namespace.quiet or namespace.json or brief  # apt gives its programs a terminal
@@ -57,15 +97,47 @@ def run(namespace: argparse.Namespace) -> int:
     return ExitStatus.DONE if namespace.best_effort else report.exit_status
 
 
+def wait_seconds(namespace: argparse.Namespace) -> float | None:
+    """Say how long to wait for another run; None for as long as it takes."""
+    if namespace.no_wait:
+        return 0.0
+    return BEST_EFFORT_SECONDS if namespace.best_effort else None
+
+
+def _check_usage(namespace: argparse.Namespace) -> None:
+    """Refuse what contradicts itself."""
+    if namespace.null and not namespace.from_stdin:
+        raise UsageError("-0 says how paths on standard input end", hint="add --from-stdin")
+    named = namespace.paths or namespace.package
+    if namespace.from_stdin and named:
+        raise UsageError(
+            "--from-stdin cannot be combined with PATHs or packages",
+            hint="it means everything, and what standard input lists for certain",
+        )
+    if namespace.if_changed and (named or namespace.python or namespace.tree or namespace.config):
+        raise UsageError(
+            "--if-changed is for the whole system tree",
+            hint="leave out PATHs, --package, --python, --tree and --config",
+        )
+
+
+def _listed(namespace: argparse.Namespace) -> frozenset[str]:
+    if not namespace.from_stdin:
+        return frozenset()
+    from pycache_sys.system.listing import read_listing  # noqa: PLC0415 - rpm and pacman only
+
+    return read_listing(sys.stdin.buffer, b"\0" if namespace.null else b"\n")
+
+
 def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
     paths, specifiers = parse_pythons(namespace.python)
-    wait = BEST_EFFORT_SECONDS if namespace.best_effort else None
     tree = namespace.tree and os.path.abspath(namespace.tree)
     return Request(
         tree=tree or policy.view()[SYSTEM_TREE],
         policy=policy,
         paths=namespace.paths,
         packages=namespace.package,
+        listed=_listed(namespace),
         python_paths=paths,
         python_specifiers=specifiers,
         levels=namespace.optimize,
@@ -73,6 +145,6 @@ def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
         force=namespace.force,
         prune=namespace.prune,
         dry_run=namespace.dry_run,
-        wait_seconds=0.0 if namespace.no_wait else wait,
+        wait_seconds=wait_seconds(namespace),
         jobs=namespace.jobs,
     )

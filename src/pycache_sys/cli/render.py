@@ -190,6 +190,10 @@ def _counts(report: Report) -> str:
     compiled, removed = ("compiled", "removed")
     if report.dry_run:
         compiled, removed = ("to compile", "to remove")
+    if report.only_prune:
+        return (
+            f"{removed} {report.removed}, failed {len(report.failures)}  ({report.seconds:.1f} s)"
+        )
     return (
         f"{compiled} {report.compiled}, fresh {report.fresh}, "
         f"{removed} {report.removed}, failed {len(report.failures)}, "

@@ -56,6 +56,8 @@ class Order:
     levels: tuple[int, ...] = (0,)
     invalidation: Invalidation = Invalidation.AUTO
     force: bool = False
+    listed: frozenset[str] = frozenset()
+    """Sources that a package manager has written just now: their stamps say nothing."""
     owner: int = 0
     world_readable: bool = True
     granularity: int = 1
@@ -199,7 +201,8 @@ def _add_source(
 ) -> None:
     """Plan one source; take its entries of the levels that are asked for out of ``entries``."""
     order = plan.order
-    verdict = Freshness.STALE if order.force else Freshness.FRESH
+    forced = order.force or (order.listed and f"{directory}/{name}" in order.listed)
+    verdict = Freshness.STALE if forced else Freshness.FRESH
     header = b""
     size = 0
     for level in order.levels:

@@ -51,6 +51,7 @@ class Report:
 
     tree: str
     dry_run: bool = False
+    only_prune: bool = False
     workers: str = "caller"
     workers_detail: str = ""
     interpreters: list[InterpreterNote] = field(default_factory=list)

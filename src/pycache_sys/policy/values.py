@@ -193,8 +193,9 @@ def in_place(value: str) -> str:
 
 def triggers(value: str) -> str:
     """Read when a package manager's call does its work."""
-    if value not in ("now", "off"):
-        raise _unknown(whole(value), "triggers", ("now", "off"))
+    choices = ("now", "deferred", "off")
+    if value not in choices:
+        raise _unknown(whole(value), "triggers", choices)
     return value
 
 
