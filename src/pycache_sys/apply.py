@@ -26,7 +26,7 @@ _STOPPING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 def resolve_doubts(plan: Plan, pool: Pool) -> None:
     """Hash the sources that only their hash can clear; the others become jobs."""
     known = {job.source: expected for job, expected in plan.doubts}
-    asked = [job._replace(levels=b"") for job, _ in plan.doubts]
+    asked = [job._replace(levels=b"", invalidation=pyc.CHECKED_HASH) for job, _ in plan.doubts]
     again = {job.source: job for job, _ in plan.doubts}
     with closing(pool.run(asked)) as results:
         for job, result in results:

@@ -27,10 +27,16 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.survey import survey, survey_orphan
-from pycache_sys.system import lock, stamp
+from pycache_sys.system import lock, offline, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.privileges import ACCOUNT, Account, worker_account
+from pycache_sys.system.privileges import (
+    ACCOUNT,
+    Account,
+    can_become,
+    nobody_else,
+    worker_account,
+)
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
@@ -116,7 +122,10 @@ class _Run:
         self._report = report
         self._observer = observer
         self._tree = _tree(request)
+        self._root = offline.entered()
         stack.callback(self._tree.close)
+        if self._root is not None:
+            stack.callback(self._root.tidy)
         if not request.dry_run:
             self._tree.create()
             path = lock.lock_path(self._tree.path, is_system=self._tree.is_system)
@@ -162,7 +171,10 @@ class _Run:
         """Write down what the tree was built for, or that it is not what it should be."""
         request, report = self._request, self._report
         is_part = request.python_paths or request.python_specifiers or not request.is_whole
-        if self._tree.path != SYSTEM_TREE or is_part or request.dry_run or request.only_prune:
+        is_systems = self._tree.path == request.policy.view()[keys.SYSTEM_TREE]
+        if is_part or request.dry_run or request.only_prune or not is_systems:
+            return
+        if self._root is not None:  # what it is when it runs, nobody knows
             return
         if report.stopped or any(o.reason in _PASSING for o in report.failures):
             stamp.remove()
@@ -199,6 +211,7 @@ class _Run:
             prune=request.is_whole if request.prune is None else request.prune,
             everything=request.is_whole,
             divide=request.workers > 1,
+            image=self._image(target.interpreter.directory),
         )
         if request.only_prune:
             plan.jobs.clear()
@@ -221,6 +234,13 @@ class _Run:
         except WorkersError as error:
             report.add(Outcome(target.interpreter.path, Reason.WORKER, str(error)))
 
+    def _image(self, directory: str) -> Tree | None:
+        """Return the image's tree, where the system's is built and it has this interpreter."""
+        path = self._request.policy.view()[keys.IMAGE_TREE]
+        if not self._tree.is_system or self._tree.path == path:
+            return None
+        return Tree(path, is_system=True) if os.path.isdir(f"{path}/{directory}") else None
+
     def _take_over(self, plan: Plan, label: str) -> None:
         """Report what a plan found, and do its removals."""
         request, report = self._request, self._report
@@ -238,7 +258,11 @@ class _Run:
     def _order(self, target: Target) -> Order:
         request = self._request
         invalidation = request.invalidation or target.terms.invalidation
-        if invalidation is Invalidation.AUTO and os.environ.get("SOURCE_DATE_EPOCH"):
+        if invalidation is Invalidation.AUTO and (
+            os.environ.get("SOURCE_DATE_EPOCH")
+            or self._root is not None
+            or self._tree.path == request.policy.view()[keys.IMAGE_TREE]
+        ):
             invalidation = Invalidation.CHECKED_HASH
         return Order(
             tree=self._tree.path,
@@ -286,7 +310,7 @@ class _Run:
         """Remove bytecode beside the sources, or put it back, where that is asked for."""
         request = self._request
         task = request.in_place
-        if request.only_prune:
+        if request.only_prune or self._root is not None:
             return
         if task is None and request.is_whole and is_wanted(request.policy):
             task = Task()
@@ -329,21 +353,23 @@ class _Run:
 
 def _tree(request: Request) -> Tree:
     """Decide whose tree it is: the system's has rules of its own, and is root's."""
-    system_tree = request.policy.view()[keys.SYSTEM_TREE]
-    wanted, system = os.path.realpath(request.tree), os.path.realpath(system_tree)
-    if wanted != system:
+    view = request.policy.view()
+    wanted = os.path.realpath(request.tree)
+    for tree in (view[keys.SYSTEM_TREE], view[keys.IMAGE_TREE]):
+        system = os.path.realpath(tree)
+        if wanted == system:
+            if os.geteuid() != 0 and not request.dry_run:
+                raise TreeError(
+                    f"only root writes {tree}",
+                    hint="run it as root, or build a tree of your own with --tree DIR",
+                )
+            return Tree(tree, is_system=True)
         if is_below(wanted, system):
             raise TreeError(
                 f"{request.tree} is a part of the system tree, not a tree",
-                hint=f"leave out --tree to build {system_tree}, or choose a directory elsewhere",
+                hint=f"name {tree} itself, or choose a directory elsewhere",
             )
-        return Tree(request.tree, is_system=False)
-    if os.geteuid() != 0 and not request.dry_run:
-        raise TreeError(
-            f"only root writes {system_tree}",
-            hint="run it as root, or build a tree of your own with --tree DIR",
-        )
-    return Tree(system_tree, is_system=True)
+    return Tree(request.tree, is_system=False)
 
 
 def _account(tree: Tree, report: Report) -> Account | None:
@@ -355,9 +381,15 @@ def _account(tree: Tree, report: Report) -> Account | None:
         report.workers_detail = "the caller is not root"
         return None
     account = worker_account()
+    name = ACCOUNT
+    if offline.entered() is not None:  # a system that is no more than files may have no accounts
+        account, name = (account, name) if account else (nobody_else(None), "nobody's account")
+        if not can_become(account):
+            report.workers_detail = "there are no other accounts here"
+            return None
     if account is None:
         report.workers_detail = f"there is no account {ACCOUNT}"
         return None
     report.workers = "account"
-    report.workers_detail = f"{ACCOUNT} (uid {account.uid})"
+    report.workers_detail = f"{name} (uid {account.uid})"
     return account

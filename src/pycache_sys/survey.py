@@ -1,10 +1,11 @@
 """Survey: look at the sources and at the tree, and make the plan."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pycache_sys.core.model import (
     REVOKING,
+    Entry,
     Outcome,
     Reason,
     Refusal,
@@ -37,19 +38,20 @@ def survey(
     prune: bool,
     everything: bool,
     divide: bool,
+    image: Tree | None = None,
 ) -> Plan:
     """Plan one folder of the tree.
 
     With ``prune`` the entries below the roots whose source is gone are planned to go; with
     ``everything`` also those that stand elsewhere in the folder are looked at: what was once
     built on request is kept true until its source is gone. With ``divide`` a second process takes
-    a part of the directories.
+    a part of the directories. What an ``image`` tree serves is not built a second time.
     """
 
     def broken(directory: str) -> tuple[str, ...]:
         return broken_test_data(directory, target.interpreter.library)
 
-    part = _Part(tree, access, order, target, prune=prune)
+    part = _Part(tree, access, order, target, prune=prune, image=image)
     silent = access.mounts.silent(target.roots, inside=True)
     part.skip_silent(target.roots, silent)
     roots = [r for r in target.roots if not access.mounts.silent([r]) and not is_gone(r)]
@@ -59,7 +61,9 @@ def survey(
     part.follow(walk, until=_WIDTH_WORTH_DIVIDING if divide else None)
     if walk.width:
         tree.close()  # a directory that two processes have open has one position for both
-        other = _Part(tree, access, order, target, prune=prune)
+        if image is not None:
+            image.close()
+        other = _Part(tree, access, order, target, prune=prune, image=image)
         other.seen.update(part.seen)
         share(part, other, walk.divide(_PARTS))
     for directory, names in target.listed.items():
@@ -163,12 +167,20 @@ class _Part:
     """What one process has seen, and its share of the plan."""
 
     def __init__(
-        self, tree: Tree, access: Access, order: Order, target: Target, *, prune: bool
+        self,
+        tree: Tree,
+        access: Access,
+        order: Order,
+        target: Target,
+        *,
+        prune: bool,
+        image: Tree | None = None,
     ) -> None:
         self.plan = Plan(order=order)
         self.seen: dict[str, tuple[str, ...]] = {}
         """By source directory: what subdirectories the tree's directory for it has."""
         self._tree = tree
+        self._image = image
         self._trust = access.trust
         self._mounts = access.mounts
         self._prune = prune
@@ -190,7 +202,8 @@ class _Part:
             if sources.path not in self.seen:
                 self.plan.skips.extend(sources.skips)
                 found = self._read(sources.path)
-                add_directory(self.plan, sources, found, prune=self._prune)
+                image = self._read_image(sources.path)
+                add_directory(self.plan, sources, found, prune=self._prune, image=image)
                 if sources.refusal is not None and sources.refusal.reason in REVOKING:
                     self._revoke(sources.path, sources.refusal)
             if until is not None and walk.width >= until:
@@ -207,7 +220,8 @@ class _Part:
         names = [name for name in dict.fromkeys(names) if not (walked and name.endswith(".py"))]
         named = self._limit.trim(named_files(directory, names, self._trust, self._excluded))
         self.plan.skips.extend(named.skips)
-        add_directory(self.plan, named, self._read(directory), prune=False)
+        image = self._read_image(directory)
+        add_directory(self.plan, named, self._read(directory), prune=False, image=image)
 
     def follow_tree(self, starts: list[str]) -> None:
         """Plan the directories of the tree that no source led to."""
@@ -248,6 +262,13 @@ class _Part:
             add_directory(
                 self.plan, SourceDirectory(path=inner, refusal=refusal), found, prune=False
             )
+
+    def _read_image(self, directory: str) -> Mapping[str, Entry]:
+        """Read what the image's tree has for a source directory."""
+        below = layout.cache_directory(directory, self.plan.order.directory)
+        if self._image is None or below is None:
+            return {}
+        return self._image.read_directory(below).entries
 
     def _read(self, directory: str) -> TreeDirectory:
         """Read the tree's directory for a source directory, unless its parent shows it absent."""

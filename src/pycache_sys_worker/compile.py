@@ -1,7 +1,8 @@
 """Compile sources for the interpreter that runs this file, and send the bytecode back.
 
-Protocol, executed as ``PYTHON -I -S -B -X utf8 compile.py SECONDS [UID GID]``. With UID and GID
-the process gives up root for them before it reads its first request. Standard input carries
+Protocol, executed as ``PYTHON -I -S -B -X utf8 compile.py SECONDS [UID GID [ROOT]]``. With UID and
+GID the process gives up root for them before it reads its first request ("-" for both: it does
+not); before that, it makes the directory with the descriptor ROOT its root. Standard input carries
 requests, standard output answers; integers are little-endian, every frame starts with the length
 of what follows as u32. Both descriptors are moved out of the way first: nothing that the compiler
 prints can reach them.
@@ -76,6 +77,22 @@ def secure_channels():
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
     return open(requests, "rb"), answers  # noqa: SIM115 - open as long as the process
+
+
+def enter_root(descriptor):
+    """Make a directory the root, with every codec loaded that a source may name."""
+    import encodings  # noqa: PLC0415 - loaded already
+
+    for name in sorted(os.listdir(os.path.dirname(encodings.__file__))):
+        if name.endswith(".py"):
+            try:
+                __import__("encodings." + name[:-3])
+            except ImportError:  # mbcs and oem are for Windows
+                continue
+    os.fchdir(descriptor)
+    os.chroot(".")
+    os.chdir("/")
+    os.close(descriptor)
 
 
 def drop_privileges(uid, gid):
@@ -223,7 +240,9 @@ def serve(requests, answers, seconds):
 def main(arguments):
     """Set the process up and serve."""
     requests, answers = secure_channels()
-    if len(arguments) > 1:
+    if len(arguments) > 3:
+        enter_root(int(arguments[3]))
+    if len(arguments) > 1 and arguments[1] != "-":
         drop_privileges(int(arguments[1]), int(arguments[2]))
     warnings.simplefilter("ignore")
     gc.disable()  # a compiler makes no cycles; worth some percent

@@ -304,3 +304,46 @@ def test_parts_of_a_survey_are_put_together() -> None:
     one.merge(other)
     assert (len(one.jobs), one.fresh, len(one.doubts), len(one.removals)) == (1, 1, 1, 1)
     assert (len(one.skips), len(one.left), one.hollow) == (1, 1, ["3.11/y"])
+
+
+IMAGE = entry(CHECKED)
+
+
+@pytest.mark.parametrize(
+    ("in_tree", "in_image", "levels", "doubts", "jobs"),
+    [
+        ({}, {NAME: IMAGE}, (0,), 1, 0),
+        ({}, {NAME: IMAGE._replace(mtime=0, ctime=0)}, (0,), 1, 0),
+        ({}, {NAME: IMAGE._replace(uid=1)}, (0,), 0, 1),
+        ({}, {NAME: IMAGE._replace(mode=S_IFREG | 0o664)}, (0,), 0, 1),
+        ({}, {NAME: FRESH}, (0,), 0, 1),
+        ({}, {NAME: IMAGE._replace(header=CHECKED[:15])}, (0,), 0, 1),
+        ({}, {NAME: IMAGE._replace(header=b"\xa8" + CHECKED[1:])}, (0,), 0, 1),
+        ({}, {OTHER: IMAGE}, (0,), 0, 1),
+        ({}, {NAME: IMAGE, OTHER: IMAGE}, (0, 1), 1, 0),
+        ({}, {NAME: IMAGE}, (0, 1), 0, 1),
+        ({}, {NAME: IMAGE, OTHER: entry(CHECKED[:8] + b"otherone")}, (0, 1), 0, 1),
+        ({NAME: FRESH}, {OTHER: IMAGE}, (0, 1), 1, 0),
+        ({NAME: FRESH}, {NAME: IMAGE}, (0,), 0, 0),
+        ({NAME: FRESH._replace(mtime=1)}, {NAME: IMAGE}, (0,), 0, 1),
+    ],
+)
+def test_what_an_image_serves_is_not_built_again(
+    in_tree: dict[str, Entry],
+    in_image: dict[str, Entry],
+    levels: tuple[int, ...],
+    doubts: int,
+    jobs: int,
+) -> None:
+    plan = Plan(order=replace(ORDER, levels=levels))
+    sources = SourceDirectory(path=DIRECTORY, files={"a.py": SOURCE})
+    add_directory(plan, sources, TreeDirectory(entries=in_tree), prune=True, image=in_image)
+    assert (len(plan.doubts), len(plan.jobs), plan.removals) == (doubts, jobs, [])
+
+
+def test_what_is_listed_is_built_though_an_image_has_it() -> None:
+    plan = Plan(order=replace(ORDER, listed=frozenset({f"{DIRECTORY}/a.py"})))
+    sources = SourceDirectory(path=DIRECTORY, files={"a.py": SOURCE, "b.py": SOURCE})
+    image = {NAME: IMAGE, "b.cpython-311.pyc": IMAGE}
+    add_directory(plan, sources, TreeDirectory(), prune=True, image=image)
+    assert ([job.source for job in plan.jobs], len(plan.doubts)) == ([f"{DIRECTORY}/a.py"], 1)

@@ -79,8 +79,10 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     where.add_argument(
         "--tree",
         metavar="DIR",
-        help="build a tree of your own in DIR instead of /var/cache/python",
+        help="build a tree of your own in DIR instead of /var/cache/python; /usr/lib/pycache is "
+        "the one of an image",
     )
+    _add_root(where)
     _add_config(where)
     run = verb.add_argument_group("this run")
     run.add_argument(
@@ -103,6 +105,7 @@ def _add_prune(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb.add_argument(
         "--tree", metavar="DIR", help="prune a tree of your own in DIR, not /var/cache/python"
     )
+    _add_root(verb)
     _add_config(verb)
     _add_run(verb)
 
@@ -235,6 +238,14 @@ def _add_python(group: "argparse._ActionsContainer") -> None:
         metavar="SPEC|PATH",
         help="interpreters by version ('3.12', '>=3.11', 'pypy3.11') or by path "
         "(default: the policy's, all in /usr/bin and /usr/local/bin)",
+    )
+
+
+def _add_root(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "--root",
+        metavar="DIR",
+        help="work in the system whose root is DIR: every path, also of --tree, is one in there",
     )
 
 

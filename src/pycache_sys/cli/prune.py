@@ -8,10 +8,13 @@ from pycache_sys.cli.rebuild import is_done_elsewhere, load_policy, perform, wai
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.policy.keys import SYSTEM_TREE
 from pycache_sys.rebuild import Request
+from pycache_sys.system.offline import enter
 
 
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
+    if namespace.root:
+        enter(namespace.root)
     policy = load_policy(namespace)
     if namespace.best_effort and is_done_elsewhere(policy, quiet=namespace.quiet):
         return ExitStatus.DONE

@@ -25,6 +25,10 @@ def run(namespace: argparse.Namespace) -> int:
             if not namespace.quiet:
                 print("pycache-sys: nothing has changed since the last run")
             return ExitStatus.DONE
+    if namespace.root:
+        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
+
+        enter(namespace.root)
     policy = load_policy(namespace)
     if namespace.best_effort and is_done_elsewhere(policy, quiet=namespace.quiet):
         return ExitStatus.DONE
@@ -114,10 +118,11 @@ def _check_usage(namespace: argparse.Namespace) -> None:
             "--from-stdin cannot be combined with PATHs or packages",
             hint="it means everything, and what standard input lists for certain",
         )
-    if namespace.if_changed and (named or namespace.python or namespace.tree or namespace.config):
+    other = namespace.python or namespace.tree or namespace.root or namespace.config
+    if namespace.if_changed and (named or other):
         raise UsageError(
             "--if-changed is for the whole system tree",
-            hint="leave out PATHs, --package, --python, --tree and --config",
+            hint="leave out PATHs, --package, --python, --tree, --root and --config",
         )
 
 

@@ -155,7 +155,8 @@ class Interpreter:
 
     ``path`` is how it was found or named, ``directory`` its folder below the tree, ``library`` its
     standard library, ``site`` where packages are installed for it, in its own order,
-    ``shared_objects`` the libraries that hold the interpreter itself.
+    ``shared_objects`` the libraries that hold the interpreter itself. ``stand_in`` is the outer
+    system's interpreter that compiles for one of an entered root that cannot run.
     """
 
     path: str
@@ -169,6 +170,7 @@ class Interpreter:
     library: tuple[str, ...]
     site: tuple[str, ...]
     shared_objects: tuple[str, ...] = ()
+    stand_in: str = ""
 
 
 class Job(NamedTuple):

@@ -6,10 +6,12 @@ was replaced by one of the same size and mtime is seen. Where mtimes are flatten
 run backwards between deployments) the source is hashed. In doubt, compile.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from os import stat_result
 from stat import S_IFREG
+from types import MappingProxyType
 
 from pycache_sys.core import pyc
 from pycache_sys.core.model import (
@@ -30,6 +32,7 @@ _TEMPORARY = (".pycache-sys-", ".tmp")
 _TEMPORARY_LENGTH = 16
 _UNMAPPED = "its bytecode has no place of its own in a tree"
 _OPTIMIZATIONS = ("", "1", "2")
+_PUBLIC = 0o644
 
 
 class Freshness(Enum):
@@ -154,8 +157,13 @@ def add_directory(
     tree: TreeDirectory,
     *,
     prune: bool,
+    image: Mapping[str, Entry] = MappingProxyType({}),
 ) -> None:
-    """Plan one directory of sources against its directory in the tree."""
+    """Plan one directory of sources against its directory in the tree.
+
+    ``image`` is what another tree, which is read first, has for it: where that serves a source, an
+    entry that is missing here is not missed.
+    """
     if not (sources.files or tree.entries):
         return
     below = layout.cache_directory(sources.path, plan.order.directory)
@@ -167,7 +175,7 @@ def add_directory(
         return
     others = dict(tree.entries)
     for name, status in sources.files.items():
-        _add_source(plan, sources.path, name, status, others)
+        _add_source(plan, sources.path, name, status, others, image)
     for name, entry in others.items():
         named = source_of(name, plan.order)
         if named is None:
@@ -198,6 +206,7 @@ def _add_source(
     name: str,
     status: stat_result,
     entries: dict[str, Entry],
+    image: Mapping[str, Entry],
 ) -> None:
     """Plan one source; take its entries of the levels that are asked for out of ``entries``."""
     order = plan.order
@@ -210,8 +219,8 @@ def _add_source(
         if cached is None:
             plan.skips.append(Outcome(f"{directory}/{name}", Reason.NOT_A_SOURCE, _UNMAPPED))
             return
-        entry = entries.pop(cached, None)
-        if entry is None:
+        freshness, found, length = _weigh(cached, status, entries, image, order)
+        if freshness is None:
             if _too_long(order, directory, cached):
                 plan.skips.append(
                     Outcome(
@@ -223,13 +232,13 @@ def _add_source(
                 return
             verdict = Freshness.STALE
             continue
-        size += entry.size
-        match judge(status, entry, order):
+        size += length
+        match freshness:
             case Freshness.STALE:
                 verdict = Freshness.STALE
             case Freshness.DOUBTFUL if verdict is Freshness.FRESH:
-                verdict, header = Freshness.DOUBTFUL, entry.header
-            case Freshness.DOUBTFUL if header and header != entry.header:
+                verdict, header = Freshness.DOUBTFUL, found
+            case Freshness.DOUBTFUL if header and header != found:
                 verdict = Freshness.STALE
     if verdict is Freshness.FRESH:
         plan.fresh += 1
@@ -240,6 +249,34 @@ def _add_source(
         plan.doubts.append((job, header[8:]))
     else:
         plan.jobs.append(job)
+
+
+def _weigh(
+    cached: str,
+    status: stat_result,
+    entries: dict[str, Entry],
+    image: Mapping[str, Entry],
+    order: Order,
+) -> tuple[Freshness | None, bytes, int]:
+    """Judge the entry of one level, here or in the image: (None if missing, header, size here)."""
+    entry = entries.pop(cached, None)
+    if entry is not None:
+        return judge(status, entry, order), entry.header, entry.size
+    served = image.get(cached)
+    if served is not None and _may_serve(served, order):
+        return Freshness.DOUBTFUL, served.header, 0
+    return None, b"", 0
+
+
+def _may_serve(entry: Entry, order: Order) -> bool:
+    """Tell whether an image's entry is one that start-up believes, if the hash is the source's."""
+    start = pyc.start(order.magic, pyc.CHECKED_HASH)
+    return (
+        entry.mode == S_IFREG | _PUBLIC
+        and entry.uid == order.owner
+        and len(entry.header) == pyc.HEADER_SIZE
+        and entry.header[:8] == start
+    )
 
 
 def make_job(source: str, status: stat_result, order: Order) -> Job:

@@ -15,7 +15,7 @@ def list_files(command: Sequence[str]) -> list[str] | None:
     try:
         done = subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=b"",  # a root that was entered may have no null device
             capture_output=True,
             check=False,
             env=environment(os.environ, is_root=os.geteuid() == 0),

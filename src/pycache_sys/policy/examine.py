@@ -22,6 +22,7 @@ from pycache_sys.policy.model import Policy, Setting
 from pycache_sys.policy.parse import Parser, parse
 from pycache_sys.policy.problems import Location, Problem
 from pycache_sys.policy.values import AUTO
+from pycache_sys.system.accounts import find_id
 from pycache_sys.system.trust import OwnFileTrust, RootTrust
 
 _REGISTERED = {
@@ -60,13 +61,8 @@ def examine_policy(config: str | None = None) -> tuple[Policy, list[Problem]]:
 
 def resolve(kind: str, name: str) -> int | None:
     """Ask the system for the number of a user's or group's name."""
-    import grp  # noqa: PLC0415 - only where there are names
-    import pwd  # noqa: PLC0415 - as above
-
-    try:
-        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
-    except (KeyError, ValueError):
-        return None
+    found = find_id(kind, name)
+    return None if found is None else found[0]
 
 
 def _add_packages(policy: Policy) -> tuple[Policy, list[Problem]]:

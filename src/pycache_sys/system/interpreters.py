@@ -5,6 +5,7 @@ root's, or whoever owns them would write bytecode for everybody. Before that is 
 under ids that nobody else has.
 """
 
+import errno
 import os
 import select
 import signal
@@ -19,21 +20,22 @@ from pycache_sys.core.identity import believe, parse_answer
 from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.report import InterpreterNote
 from pycache_sys.core.select import is_interpreter_name, managed_roots
+from pycache_sys.system import nowhere, offline, programs
 from pycache_sys.system.access import Access
+from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.privileges import Account, can_read, confined, nobody_else
 from pycache_sys.system.standard_library import judge_configuration, judge_library, judge_nearby
-from pycache_sys.system.trust import OwnTrust
+from pycache_sys.system.trust import OwnTrust, RootTrust
 
 SEARCHED = ("/usr/bin", "/usr/local/bin")
-_PROGRAM = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "pycache_sys_worker",
-    "identify.py",
-)
 _SECONDS = 10.0
 _LONGEST_ANSWER = 1 << 20
 
 Question = subprocess.Popen[bytes]
+
+
+class Unable:
+    """The place of a question to an interpreter that is there, and cannot run here."""
 
 
 class Candidate(NamedTuple):
@@ -65,26 +67,32 @@ def _natural(path: str) -> tuple[str, int, str]:
 
 def identify(candidates: Sequence[Candidate], access: Access) -> list[InterpreterNote]:
     """Ask all candidates who they are, at the same time; one interpreter counts once."""
-    asked: list[tuple[Candidate, Question | Refusal]] = []
+    asked: list[tuple[Candidate, Question | Refusal | Unable]] = []
     try:
         asked.extend((one, _ask(one.path, access)) for one in candidates)
         return _notes(asked, access)
     finally:  # also after Ctrl-C: nobody is left behind
         for _, question in asked:
-            if not isinstance(question, Refusal):
+            if isinstance(question, subprocess.Popen):
                 _end(question)
 
 
 def _notes(
-    asked: Sequence[tuple[Candidate, Question | Refusal]], access: Access
+    asked: Sequence[tuple[Candidate, Question | Refusal | Unable]], access: Access
 ) -> list[InterpreterNote]:
+    ours = _outer_interpreters() if any(isinstance(one, Unable) for _, one in asked) else []
     deadline = time.monotonic() + _SECONDS
     named = [candidate.path for candidate, _ in asked if candidate.named]
     roots = managed_roots(named) if access.is_restricted else ("/",)
     notes: list[InterpreterNote] = []
     seen: set[tuple[object, ...] | None] = set()
     for candidate, question in asked:
-        result = _weigh(candidate, question, deadline, roots)
+        if isinstance(question, Unable):
+            from pycache_sys.system import foreign  # noqa: PLC0415 - in few roots
+
+            result = foreign.describe(candidate.path, ours)
+        else:
+            result = _weigh(candidate, question, deadline, roots)
         if not isinstance(result, Refusal):
             result = _judge(result, access) or result
         key = None if isinstance(result, Refusal) else _key(result)
@@ -101,6 +109,17 @@ def _notes(
                 InterpreterNote(path=candidate.path, interpreter=result, named=candidate.named)
             )
     return notes
+
+
+def _outer_interpreters() -> list[Interpreter]:
+    """Ask the interpreters of the system outside of the root that was entered."""
+    root = offline.entered()
+    if root is None:
+        return []
+    with root.left():
+        access = Access(trust=RootTrust(), account=None, mounts=Mounts(), is_restricted=True)
+        notes = identify(find(access), access)
+    return [note.interpreter for note in notes if note.interpreter is not None]
 
 
 def _weigh(
@@ -123,7 +142,7 @@ def _key(interpreter: Interpreter) -> tuple[object, ...] | None:
     return status.st_dev, status.st_ino, interpreter.environment, interpreter.library
 
 
-def _ask(path: str, access: Access) -> Question | Refusal:
+def _ask(path: str, access: Access) -> Question | Refusal | Unable:
     """Start an interpreter with the question, if it may be started."""
     refusal = _judge_program(path, access)
     if refusal is not None:
@@ -140,6 +159,8 @@ def _ask(path: str, access: Access) -> Question | Refusal:
             return Refusal(Reason.OUT_OF_REACH, "not everybody can execute it")
         return Refusal(Reason.BROKEN, str(error))
     except OSError as error:
+        if error.errno == errno.ENOEXEC and offline.entered() is not None:
+            return Unable()
         return Refusal(Reason.BROKEN, f"it does not start: {error}")
 
 
@@ -164,13 +185,12 @@ def _judge_program(path: str, access: Access) -> Refusal | None:
 
 
 def _start(path: str, account: Account | None) -> Question:
-    with open(_PROGRAM, encoding="utf-8") as program:
-        text = program.read()  # as text: an account that cannot read our folder can be asked, too
+    # as text: an account that cannot read our folder can be asked, too
     return subprocess.Popen(
-        [path, "-I", "-S", "-B", "-X", "utf8", "-c", text],
-        stdin=subprocess.DEVNULL,
+        [path, "-I", "-S", "-B", "-X", "utf8", "-c", programs.text(programs.IDENTIFY)],
+        stdin=nowhere.descriptor(),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=nowhere.descriptor(),
         cwd="/",
         env=environment(os.environ, is_root=os.geteuid() == 0),
         start_new_session=True,

@@ -60,8 +60,7 @@ def held(path: str, *, seconds: float | None, waiting: Callable[[str], None]) ->
 
 def _open(path: str) -> int:
     try:
-        with suppress(FileExistsError):
-            os.mkdir(os.path.dirname(path), 0o755)
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         descriptor = os.open(path, _FLAGS, 0o600)
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:

@@ -7,10 +7,11 @@ nothing and is in no group: the kernel itself keeps out what not everybody can r
 
 import ctypes
 import os
-import pwd
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from pycache_sys.system.accounts import find_id
 
 ACCOUNT = "_pycache-sys"
 _PR_SET_NO_NEW_PRIVS = 38
@@ -27,11 +28,8 @@ class Account:
 
 def worker_account() -> Account | None:
     """Look up the dedicated account; None where there is none, or where it is root."""
-    try:
-        found = pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        return None
-    return Account(uid=found.pw_uid, gid=found.pw_gid) if found.pw_uid else None
+    found = find_id("user", ACCOUNT)
+    return Account(uid=found[0], gid=found[1]) if found and found[0] else None
 
 
 def can_read(account: Account, path: str) -> bool:
@@ -62,6 +60,21 @@ def nobody_else(account: Account | None) -> Account:
     if account is not None and chosen == account.uid:
         chosen = _TRANSIENT.start if chosen != _TRANSIENT.start else _TRANSIENT[-1]
     return Account(uid=chosen, gid=chosen)
+
+
+def can_become(account: Account) -> bool:
+    """Tell whether a process of ours can take an account's ids: not so in all user namespaces."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(account.gid, account.gid, account.gid)
+            os.setresuid(account.uid, account.uid, account.uid)
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def confined(address_space: int | None, account: Account | None = None) -> Callable[[], None]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import fcntl
@@ -19,13 +19,9 @@ from itertools import count
 from pycache_sys.core import protocol
 from pycache_sys.core.environment import environment
 from pycache_sys.core.model import Interpreter, Job, Reason, Refusal
+from pycache_sys.system import nowhere, offline, programs
 from pycache_sys.system.privileges import Account, confined
 
-_PROGRAM = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "pycache_sys_worker",
-    "compile.py",
-)
 _QUEUED_BYTES = select.PIPE_BUF
 _F_SETPIPE_SZ = 1031
 _PIPE_SIZE = 1 << 20
@@ -165,20 +161,30 @@ class _Worker:
     """One worker process with its queue."""
 
     def __init__(self, interpreter: Interpreter, account: Account | None, limits: Limits) -> None:
-        command = [interpreter.path, "-I", "-S", "-B", "-X", "utf8", _PROGRAM, str(limits.seconds)]
+        command = [interpreter.stand_in or interpreter.path, "-I", "-S", "-B", "-X", "utf8"]
+        command += [*programs.arguments(programs.COMPILE), str(limits.seconds)]
         if account is not None:
             command += [str(account.uid), str(account.gid)]
+        prepare = confined(limits.address_space)
+        kept: tuple[int, ...] = ()
+        root = offline.entered() if interpreter.stand_in else None
+        if root is not None:
+            command += [] if account is not None else ["-", "-"]
+            command += [str(root.inside)]
+            kept = (root.inside,)
+            prepare = _outside(root, prepare)
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=nowhere.descriptor(),
                 bufsize=0,
                 cwd="/",
                 env=environment(os.environ, is_root=os.geteuid() == 0),
                 start_new_session=True,
-                preexec_fn=confined(limits.address_space),  # noqa: PLW1509 - no threads here
+                pass_fds=kept,
+                preexec_fn=prepare,  # noqa: PLW1509 - no threads here
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise WorkersError(f"{interpreter.path}: a worker does not start: {error}") from error
@@ -280,6 +286,16 @@ class _Worker:
 
     def _set_deadline(self) -> None:
         self._deadline = time.monotonic() + self._limits.seconds + _GRACE_SECONDS
+
+
+def _outside(root: offline.Offline, prepare: Callable[[], None]) -> Callable[[], None]:
+    """Have a child leave the root that we are in, for a program of the outer system."""
+
+    def leave_and_prepare() -> None:
+        root.leave()
+        prepare()
+
+    return leave_and_prepare
 
 
 def _request_size(job: Job) -> int:

@@ -1,0 +1,30 @@
+"""The programs that run under other interpreters, as files or as texts."""
+
+import os
+
+COMPILE = "compile.py"
+IDENTIFY = "identify.py"
+_FOLDER = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+    "pycache_sys_worker",
+)
+_texts: dict[str, str] = {}
+
+
+def text(name: str) -> str:
+    """Return a program's text: for who cannot read our folder."""
+    kept = _texts.get(name)
+    if kept is not None:
+        return kept
+    with open(os.path.join(_FOLDER, name), encoding="utf-8") as program:
+        return program.read()
+
+
+def arguments(name: str) -> list[str]:
+    """Say how an interpreter is told to run a program: by its path, or where that is not there."""
+    return ["-c", _texts[name]] if _texts else [os.path.join(_FOLDER, name)]
+
+
+def keep_texts() -> None:
+    """Read the programs, for the time when our folder cannot be reached any more."""
+    _texts.update({name: text(name) for name in (COMPILE, IDENTIFY)})
