@@ -7,7 +7,8 @@ import posix  # see startup
 import sys
 
 from .layout import running_version_directory
-from .own import is_ones_own, make_directories
+from .modules import need
+from .own import is_ones_own
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def export(values, environ):
 def _make(top):
     # type: (str) -> bool
     try:
-        make_directories(top)
+        need("keep").make_directories(top)
     except OSError:
         return False
     return True

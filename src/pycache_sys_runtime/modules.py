@@ -21,8 +21,9 @@ _UNCHECKED_HASH = 1
 _CHECKED_HASH = 3
 _IMPORTED_BY = {
     "caches": ("layout", "own"),
+    "keep": ("loader", "own"),
     "loader": ("hook", "layout"),
-    "own": ("hook", "loader", "trust"),
+    "own": ("hook", "trust"),
     "policy": ("hook", "trust"),
     "trust": ("hook",),
 }

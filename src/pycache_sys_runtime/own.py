@@ -1,21 +1,14 @@
-"""The user's own cache: the only place that a hook writes to.
+"""The user's own cache: where it is, and whether it is the user's.
 
 Nobody else has a say in what stands there. Every directory on the way is root's or the user's, and
 nobody else may write it, but for sticky directories of root such as ``/tmp``: there nobody can
-exchange what is the user's. What is missing is made for the user alone.
+exchange what is the user's. How it is written is in ``keep``: most runs only read.
 """
 
 import posix  # see startup
-from _frozen_importlib import _verbose_message
-from _frozen_importlib_external import (
-    MAGIC_NUMBER,
-    _code_to_hash_pyc,
-    _code_to_timestamp_pyc,
-)
-from _imp import source_hash
 
 from .hook import is_root
-from .loader import stamps_tell
+from .modules import need
 from .trust import is_link, steps
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
@@ -27,7 +20,6 @@ _TYPE = 0o170000
 _DIRECTORY = 0o040000
 _STICKY = 0o1000
 _WRITABLE_BY_OTHERS = 0o022
-_CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
 class OwnCache:
@@ -46,6 +38,7 @@ class OwnCache:
         self._uid = posix.geteuid()
         self._prefix = None  # type: str | None
         self._made = set()  # type: set[str]
+        self._gives_up = False
         self.is_there = False
         """Whether there is something to read: what is missing could be anybody's a moment later."""
 
@@ -62,6 +55,7 @@ class OwnCache:
         self._uid = uid
         self._prefix = None
         self._made.clear()
+        self._gives_up = False
         top = self._locate()
         is_own = False if top is None else is_ones_own(top, uid)
         if is_own is not False:
@@ -74,83 +68,17 @@ class OwnCache:
 
         ``data`` was read from the source after its ``status``.
         """
-        if not self._may_write or len(data) != status.st_size or self._uid != posix.geteuid():
+        if self._gives_up or not self._may_write:
             return
-        directory = path.rpartition("/")[0]
-        temporary = ""
+        if len(data) != status.st_size or self._uid != posix.geteuid():
+            return
         try:
-            if directory not in self._made:
-                make_directories(directory)
-                self._made.add(directory)
-                self.is_there = True
-            temporary = "%s/.pycache-sys-%s.tmp" % (directory, posix.urandom(8).hex())
-            _write(temporary, _content(code, data, status))
-            try:
-                posix.replace(temporary, path)
-            except IsADirectoryError:
-                posix.rmdir(path)
-                posix.replace(temporary, path)
-            if posix.stat(source).st_ctime_ns != status.st_ctime_ns:
-                _remove(path)  # it is another one's by now, and younger than that
-                return
-            _verbose_message("created {!r}", path)
-        except Exception as error:
-            _verbose_message("could not create {!r}: {!r}", path, error)
-            self._made.discard(directory)
-            _remove(temporary)
-
-
-def _content(code, data, status):
-    # type: (CodeType, bytes, posix.stat_result) -> bytes
-    """Write a pyc with a hash of the source where its size and time would not do."""
-    if stamps_tell(status):
-        return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
-    return bytes(_code_to_hash_pyc(code, source_hash(int.from_bytes(MAGIC_NUMBER, "little"), data)))
-
-
-def _write(path, content):
-    # type: (str, bytes) -> None
-    descriptor = posix.open(path, _CREATE, 0o600)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[posix.write(descriptor, view) :]
-    finally:
-        posix.close(descriptor)
-
-
-def _remove(path):
-    # type: (str) -> None
-    try:
-        posix.unlink(path)
-    except OSError:
-        pass
-
-
-def make_directories(directory):
-    # type: (str) -> None
-    """Make what is missing of a directory and of those above it, for the user alone.
-
-    Raises PermissionError where somebody else was quicker, as can be in ``/tmp``.
-    """
-    path = directory
-    missing = []
-    while True:
-        try:
-            posix.mkdir(path, 0o700)
-            break
-        except FileExistsError:
-            break
-        except FileNotFoundError:
-            missing.append(path)
-            path = path.rpartition("/")[0]
-    for below in reversed(missing):
-        try:
-            posix.mkdir(below, 0o700)
-        except FileExistsError:
-            pass  # another process was quicker
-    if not is_ones_own(directory, posix.geteuid()):
-        raise PermissionError(1, "somebody else may write it", directory)
+            keep = need("keep").keep
+        except Exception:  # the package may be gone by now, or another one
+            return
+        self._gives_up = not keep(path, code, data, source, status, self._made)
+        if self._made:
+            self.is_there = True
 
 
 def is_ones_own(path, uid):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fake_system import FakeProcess
-from pycache_sys_runtime import layout, loader, own, trust
+from pycache_sys_runtime import keep, layout, loader, own, trust
 from pycache_sys_runtime.hook import BUILT_IN
 from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers, in_right_hands
 from strategies import SECOND
@@ -977,7 +977,7 @@ def test_it_is_as_verbose_as_stock(world: World, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sys, "flags", Flags)
     monkeypatch.setattr(loader, "_verbose_message", say)
-    monkeypatch.setattr(own, "_verbose_message", say)
+    monkeypatch.setattr(keep, "_verbose_message", say)
     source, entry = str(world.source), str(world.entry(OWN))
     world.load()
     assert said == [f"code object from {source}", f"created {entry!r}"]

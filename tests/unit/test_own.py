@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pycache_sys_runtime import own, trust
+from pycache_sys_runtime import keep, own, trust
 from pycache_sys_runtime.own import OwnCache, is_ones_own
 
 USER = 1234
@@ -288,10 +288,63 @@ class TestWrite:
             return written[0]
 
         monkeypatch.setattr(fake, "write", write, raising=False)
-        monkeypatch.setattr(own, "posix", fake)
+        monkeypatch.setattr(keep, "posix", fake)
         cache.write(str(entry), CODE, DATA, source_of(entry), source)
         assert written == [5]
         assert os.listdir(entry.parent) == []
+
+    @pytest.mark.parametrize(
+        ("number", "tries"), [(1, 1), (13, 1), (28, 1), (30, 1), (122, 1), (5, 2), (36, 2)]
+    )
+    def test_where_nothing_can_be_written_it_is_not_tried_again(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+        number: int,
+        tries: int,
+    ) -> None:
+        tried: list[str] = []
+
+        def refuse(path: str, _content: bytes) -> None:
+            tried.append(path)
+            raise OSError(number, "no", path)
+
+        monkeypatch.setattr(keep, "_write", refuse)
+        for name in ("one", "two"):
+            path = str(entry.with_name(f"{name}.pyc"))
+            cache.write(path, CODE, DATA, source_of(entry), source)
+        assert len(tried) == tries
+        assert os.listdir(entry.parent) == []
+
+    def test_for_another_user_it_is_tried_again(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(keep, "_write", lambda _path, _content: os.mkdir("/proc/no"))
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
+        monkeypatch.undo()
+        cache._find(os.geteuid())
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
+        assert entry.is_file()
+
+    def test_without_its_module_nothing_is_written(
+        self,
+        cache: OwnCache,
+        entry: Path,
+        source: os.stat_result,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def gone(_name: str) -> None:
+            raise FileNotFoundError
+
+        monkeypatch.setattr(own, "need", gone)
+        cache.write(str(entry), CODE, DATA, source_of(entry), source)
+        assert not entry.exists()
 
     def test_what_is_written_in_pieces_is_whole(
         self,
@@ -323,11 +376,11 @@ class TestMakeDirectories:
 
         monkeypatch.setattr(fake, "mkdir", mkdir, raising=False)
         monkeypatch.setattr(own, "posix", fake)
-        own.make_directories(f"{tmp_path}/a/b/c")
+        keep.make_directories(f"{tmp_path}/a/b/c")
         assert (tmp_path / "a" / "b" / "c").is_dir()
 
     def test_one_that_others_write_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
         (tmp_path / "a").chmod(0o770)
         with pytest.raises(PermissionError, match="somebody else may write it"):
-            own.make_directories(f"{tmp_path}/a/b")
+            keep.make_directories(f"{tmp_path}/a/b")

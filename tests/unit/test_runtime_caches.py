@@ -12,7 +12,7 @@ import platformdirs
 import pytest
 
 from fake_system import ADA, USER, FakeProcess
-from pycache_sys_runtime import caches
+from pycache_sys_runtime import caches, keep
 from pycache_sys_runtime.caches import APPLICATION, cache_key, expand, user_cache_dir
 from pycache_sys_runtime.layout import running_version_directory
 from pycache_sys_runtime.policy import BUILT_IN
@@ -267,7 +267,7 @@ class TestExport:
         def refuse(path: str) -> None:
             raise OSError(30, "Read-only file system", path)
 
-        monkeypatch.setattr(caches, "make_directories", refuse)
+        monkeypatch.setattr(keep, "make_directories", refuse)
         assert caches.export(values, {}) is None
         assert sys.pycache_prefix is None
 
