@@ -68,6 +68,8 @@ def test_an_expected_error_has_its_hint_below(capsys: pytest.CaptureFixture[str]
     assert second.startswith("  ")
     assert "3.12" in second
     assert main(["rebuild", "--python", "three", "--tree", "/nothing", "--best-effort"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"{first}; {second.strip()}"
 
 
 def test_help_names_every_option_that_is_documented(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = namespace.run(namespace)
         sys.stdout.flush()
     except PycacheSysError as error:
-        complain("pycache-sys", error)
+        complain("pycache-sys", error, brief=namespace.best_effort)
         status = ExitStatus.DONE if namespace.best_effort else error.exit_status
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
@@ -43,8 +43,11 @@ def end_by_interrupt() -> None:
             signal.signal(number, _interrupt)
 
 
-def complain(program: str, error: PycacheSysError) -> None:
-    """Say on stderr what went wrong, and what to do about it."""
+def complain(program: str, error: PycacheSysError, *, brief: bool = False) -> None:
+    """Say on stderr what went wrong, and what to do about it; ``brief`` in one line."""
+    if brief:
+        print("; ".join(filter(None, (f"{program}: {error}", error.hint))), file=sys.stderr)
+        return
     for detail in error.details:
         print(detail, file=sys.stderr)
     print(f"{program}: {error}", file=sys.stderr)

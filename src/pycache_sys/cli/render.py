@@ -136,6 +136,27 @@ def print_report(report: Report, *, quiet: bool, verbose: bool, brief: bool = Fa
     have sources that never compile, and they are the same each time.
     """
     complain = _complainer()
+    _print_interpreters(report, complain, quiet=quiet, verbose=verbose)
+    if not brief:
+        _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
+    if report.stopped:
+        complain(
+            f"stopped: {report.stopped}; {report.remaining} sources were not reached. "
+            "Free some space or make the tree writable, then run again"
+        )
+        if brief:
+            return
+    if verbose:
+        _print_outcomes(report.skips, complain, limit=None)
+        _print_outcomes(report.left, complain, limit=None)
+    if not quiet:
+        print(f"pycache-sys: {_counts(report)}" if brief else summary(report))
+
+
+def _print_interpreters(
+    report: Report, complain: Callable[[str], None], *, quiet: bool, verbose: bool
+) -> None:
+    """Say which interpreters were not used, and if that is all of them."""
     for note in report.interpreters:
         if not note.refusal:
             continue
@@ -150,18 +171,6 @@ def print_report(report: Report, *, quiet: bool, verbose: bool, brief: bool = Fa
     refusals = [note.refusal for note in report.interpreters]
     if refusals and all(r is not None and r[0] is Reason.EXCLUDED for r in refusals):
         complain("the policy's 'interpreters' leave out all that were found (-v names them)")
-    if not brief:
-        _print_outcomes(report.failures, complain, limit=None if verbose else _LISTED)
-    if report.stopped:
-        complain(
-            f"stopped: {report.stopped}; {report.remaining} sources were not reached. "
-            "Free some space or make the tree writable, then run again"
-        )
-    if verbose:
-        _print_outcomes(report.skips, complain, limit=None)
-        _print_outcomes(report.left, complain, limit=None)
-    if not quiet:
-        print(f"pycache-sys: {_counts(report)}" if brief else summary(report))
 
 
 def summary(report: Report) -> str:
