@@ -86,6 +86,8 @@ def make_prefix(folder: Path) -> OwnPrefix:
         made.startup.parent,
         ignore=shutil.ignore_patterns("__pycache__"),
     )
+    for path in (made.startup.parent, *made.startup.parent.iterdir()):
+        path.chmod(path.stat().st_mode & ~0o022)  # a checkout may be its group's, too
     text = made.startup.read_text(encoding="utf-8")
     for place in ("/etc", "/run", "/usr/lib"):  # this machine's policy is another matter
         text = text.replace(f'"{place}/pycacheprefix', f'"{folder}{place}/pycacheprefix')

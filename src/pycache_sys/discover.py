@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pycache_sys.core.errors import UsageError
@@ -37,7 +36,6 @@ class Terms(NamedTuple):
     max_bytes: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
 class Target:
     """One part of a folder of the tree: who compiles it, the roots, and sources named one by one.
 
@@ -45,16 +43,26 @@ class Target:
     are its workers. ``section`` names it, and is empty for all the rest.
     """
 
-    interpreter: Interpreter
-    roots: tuple[str, ...] = ()
-    listed: dict[str, list[str]] = field(default_factory=dict)
-    """File names by directory: named by path, or by a package."""
-    apart: frozenset[str] = frozenset()
-    """Package directories inside the library that these interpreters do not search."""
-    elsewhere: frozenset[str] = frozenset()
-    """Roots that are another target's."""
-    section: str = ""
-    terms: Terms = Terms()  # noqa: RUF009 - a tuple
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        *,
+        roots: tuple[str, ...] = (),
+        apart: frozenset[str] = frozenset(),
+        elsewhere: frozenset[str] = frozenset(),
+        section: str = "",
+        terms: Terms = Terms(),  # noqa: B008 - a tuple
+    ) -> None:
+        self.interpreter = interpreter
+        self.roots = roots
+        self.listed: dict[str, list[str]] = {}
+        """File names by directory: named by path, or by a package."""
+        self.apart = apart
+        """Package directories inside the library that these interpreters do not search."""
+        self.elsewhere = elsewhere
+        """Roots that are another target's."""
+        self.section = section
+        self.terms = terms
 
     def share_of(self, path: str) -> str | None:
         """Say which part of a path is this target's to compile: the path, the section, nothing.
@@ -88,7 +96,7 @@ def select_interpreters(
     return [
         note
         if note.named or note.interpreter is None or _admits(others, note.interpreter)
-        else replace(note, refusal=(Reason.EXCLUDED, "the policy leaves it out"))
+        else note._replace(refusal=(Reason.EXCLUDED, "the policy leaves it out"))
         for note in _ask(by_path, access, search=True)
     ]
 
@@ -156,7 +164,7 @@ def make_targets(
                 f"{target.interpreter.path} has the folder {interpreter.directory} already, "
                 "with another magic number or cache tag",
             )
-            notes[index] = replace(note, refusal=refusal)
+            notes[index] = note._replace(refusal=refusal)
     everyone = [target.interpreter for target in targets.values()]
     sections = policy.roots if with_roots else ()
     divided = []

@@ -7,7 +7,7 @@ the build: what is removed needs no copy, and a source that has changed gets wha
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pycache_sys import rebuild
 from pycache_sys.core.errors import TreeError
@@ -68,7 +68,7 @@ def migrate(request: Request, report: Report, observer: rebuild.Observer) -> Non
         packages=request.packages,
         ledger=request.ledger,
     )
-    rebuild.rebuild(replace(build, in_place=task), report, observer)
+    rebuild.rebuild(build._replace(in_place=task), report, observer)
 
 
 def _build_other_levels(
@@ -87,5 +87,5 @@ def _build_other_levels(
                 sources.setdefault(source, {0}).add(level_of(name))
     if sources:
         levels = tuple(sorted(set().union(*sources.values())))
-        others = replace(build, paths=tuple(sorted(sources)), packages=(), levels=levels)
+        others = build._replace(paths=tuple(sorted(sources)), packages=(), levels=levels)
         rebuild.rebuild(others, Report(tree=build.tree), observer)

@@ -7,8 +7,8 @@ What has no source, an untagged ``foo.pyc``, and what a package lists as its own
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from pycache_sys.apply import remove_entries
 from pycache_sys.core import debian
@@ -27,8 +27,7 @@ PYPY = "pypy"
 _OPTIMIZATIONS = ("", "1", "2")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a call asks for; ``tag`` is how the tags of the bytecode begin that is to go."""
 
     packages: Sequence[str] = ()
@@ -36,11 +35,10 @@ class Wanted:
     tag: str = ALL
 
 
-@dataclass(slots=True, kw_only=True)
-class Sources:
+class Sources(NamedTuple):
     """Sources by directory, and the bytecode that a manifest names."""
 
-    names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    names: Mapping[str, set[str]]
     named: frozenset[str] = frozenset()
 
 
@@ -61,19 +59,19 @@ def choose(wanted: Wanted) -> Sources:
     if wanted.places:
         below = {source for place in wanted.places for source in sources_in(place)}
         listed = below if listed is None else below & listed
-    chosen = Sources()
+    names: dict[str, set[str]] = defaultdict(set)
     for source in listed or ():
         directory, _, name = source.rpartition("/")
-        chosen.names[directory].add(name)
+        names[directory].add(name)
     if wanted.packages:
-        chosen.named = frozenset(path for path in files if path.endswith(".pyc"))
-    elif chosen.names:
-        from pycache_sys.packagers.manifests import (  # noqa: PLC0415 - packages need it not
-            named_bytecode,
-        )
+        return Sources(names, frozenset(path for path in files if path.endswith(".pyc")))
+    if not names:
+        return Sources(names)
+    from pycache_sys.packagers.manifests import (  # noqa: PLC0415 - packages need it not
+        named_bytecode,
+    )
 
-        chosen.named = named_bytecode(())
-    return chosen
+    return Sources(names, named_bytecode(()))
 
 
 def clean_beside(chosen: Sources, tag: str, report: Report) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pycache_sys.core import debian
 from pycache_sys.core.debian import Range, Version
@@ -38,20 +38,18 @@ class NoSuchVersionError(PycacheSysError):
     """No version of Python that was asked for is installed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a call asks for; ``optimized`` stands for ``-O`` instead of the policy's levels."""
 
     packages: Sequence[str] = ()
     places: Sequence[str] = ()
-    versions: Range = Range()  # noqa: RUF009 - a tuple
+    versions: Range = Range()
     patterns: Sequence[re.Pattern[str]] = ()
     optimized: bool = False
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(NamedTuple):
     """What a call is done with: the policy, the time to wait for the lock, and who watches."""
 
     policy: Policy

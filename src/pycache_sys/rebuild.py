@@ -4,8 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pycache_sys import packagers
 from pycache_sys.apply import Writer, remove_entries, resolve_doubts
@@ -45,8 +44,7 @@ _PASSING = frozenset({Reason.WRITE, Reason.WORKER, Reason.CHANGED, Reason.TIME_L
 """Failures that another run may not have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asks for; what it leaves open (None, empty) the policy says.
 
     ``tree`` is absolute; no paths and packages: everything.
@@ -61,7 +59,7 @@ class Request:
     """Compile nothing."""
     python_paths: Sequence[str] = ()
     python_specifiers: Sequence[Admits] = ()
-    policy: Policy = Policy()  # noqa: RUF009 - frozen
+    policy: Policy = Policy()
     levels: tuple[int, ...] | None = None
     invalidation: Invalidation | None = None
     force: bool = False
@@ -121,7 +119,7 @@ class _Run:
         self._request = request
         self._report = report
         self._observer = observer
-        self._tree = _tree(request)
+        self._tree = tree_of(request)
         self._root = offline.entered()
         stack.callback(self._tree.close)
         if self._root is not None:
@@ -202,7 +200,7 @@ class _Run:
         order = self._order(target)
         access = self._access
         if target.terms.owner and access.is_restricted:
-            access = replace(access, trust=OwnerTrust(target.terms.owner, target.terms.owned))
+            access = access._replace(trust=OwnerTrust(target.terms.owner, target.terms.owned))
         plan = survey(
             target,
             self._tree,
@@ -351,7 +349,7 @@ class _Run:
                 self._take_over(plan, found.path)
 
 
-def _tree(request: Request) -> Tree:
+def tree_of(request: Request) -> Tree:
     """Decide whose tree it is: the system's has rules of its own, and is root's."""
     view = request.policy.view()
     wanted = os.path.realpath(request.tree)

@@ -5,7 +5,6 @@ import os
 import py_compile
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,7 @@ class TestWhatIsLoadedBefore:
     def test_pth_files_have_a_codec_from_3_13_on(
         self, interpreter: Interpreter, minor: int, *, is_there: bool
     ) -> None:
-        found = loaded_before_hooks(replace(interpreter, version=(3, minor, 0)))
+        found = loaded_before_hooks(interpreter._replace(version=(3, minor, 0)))
         codec = f"{interpreter.library[0]}/encodings/utf_8_sig.py"
         assert (codec in found) == is_there
 
@@ -108,19 +107,19 @@ class TestWhatIsLoadedBefore:
     def test_one_that_does_not_say_it_has_none(
         self, interpreter: Interpreter, tmp_path: Path, text: str
     ) -> None:
-        asked = replace(interpreter, path=program(tmp_path, text))
+        asked = interpreter._replace(path=program(tmp_path, text), version=(3, 11, 0))
         assert loaded_before_hooks(asked) == []
         assert not is_hooked(asked)
 
     def test_one_that_says_no_list_has_none(self, interpreter: Interpreter, tmp_path: Path) -> None:
-        assert loaded_before_hooks(replace(interpreter, path=program(tmp_path, "echo 7"))) == []
+        assert loaded_before_hooks(interpreter._replace(path=program(tmp_path, "echo 7"))) == []
 
     def test_one_that_is_not_there_or_late_has_none(
         self, interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert loaded_before_hooks(replace(interpreter, path=f"{tmp_path}/nothing")) == []
+        assert loaded_before_hooks(interpreter._replace(path=f"{tmp_path}/nothing")) == []
         monkeypatch.setattr(bootstrap, "_SECONDS", 0.05)
-        asked = replace(interpreter, path=program(tmp_path, "exec sleep 5"))
+        asked = interpreter._replace(path=program(tmp_path, "exec sleep 5"))
         assert loaded_before_hooks(asked) == []
 
 
@@ -273,7 +272,7 @@ class TestCompiling:
         assert stat.S_IMODE(cached(source).stat().st_mode) & 0o077 == 0
 
     def test_nothing_is_started_for_nothing(self, interpreter: Interpreter, tmp_path: Path) -> None:
-        broken = replace(interpreter, path=program(tmp_path, "exit 1"))
+        broken = interpreter._replace(path=program(tmp_path, "exit 1"))
         assert compile_all(broken) == []
         assert compile_all(broken, tmp_path / "missing.py") == []
 
@@ -283,7 +282,7 @@ class TestCompiling:
         source = tmp_path / "one.py"
         source.write_text("x = 1\n")
         with pytest.raises(WorkersError):
-            compile_all(replace(interpreter, path=program(tmp_path, "exit 1")), source)
+            compile_all(interpreter._replace(path=program(tmp_path, "exit 1")), source)
 
     def test_the_library_itself_gets_it(self, interpreter: Interpreter) -> None:
         sources = loaded_before_hooks(interpreter)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,12 @@ OLD = Interpreter(
     implementation="cpython", cache_tag="cpython-311", magic=b"\xa7\r\r\n", directory="3.11",
     environment="", library=("/usr/lib/python3.11",), site=("/usr/lib/python3/dist-packages",),
 )  # fmt: skip
-NEW = replace(
-    OLD, path="/usr/bin/python3.13", binary="/usr/bin/python3.13", version=(3, 13, 0),
+NEW = OLD._replace(
+    path="/usr/bin/python3.13", binary="/usr/bin/python3.13", version=(3, 13, 0),
     cache_tag="cpython-313", directory="3.13", library=("/usr/lib/python3.13",),
 )  # fmt: skip
-PYPY = replace(
-    OLD, path="/usr/bin/pypy3.11", binary="/usr/bin/pypy3.11", implementation="pypy",
+PYPY = OLD._replace(
+    path="/usr/bin/pypy3.11", binary="/usr/bin/pypy3.11", implementation="pypy",
     cache_tag="pypy311", directory="pypy3.11", library=("/usr/lib/pypy3.11",), site=(),
 )  # fmt: skip
 WHO = identity()
@@ -116,7 +115,7 @@ class TestTargets:
         assert make_targets([refused, broken], policy_of()) == []
 
     def test_two_interpreters_of_one_kind_share_a_folder(self) -> None:
-        other = replace(OLD, path="/opt/bin/python3.11", library=("/opt/lib/python3.11",), site=())
+        other = OLD._replace(path="/opt/bin/python3.11", library=("/opt/lib/python3.11",), site=())
         (target,) = targets_of("", OLD, other).values()
         assert target.interpreter is OLD
         assert "/opt/lib/python3.11" in target.roots
@@ -124,7 +123,7 @@ class TestTargets:
     def test_two_of_different_kinds_do_not(self) -> None:
         notes = [
             InterpreterNote(path=one.path, interpreter=one)
-            for one in (OLD, replace(OLD, path="/x", magic=b"\0\0\r\n"))
+            for one in (OLD, OLD._replace(path="/x", magic=b"\0\0\r\n"))
         ]
         (target,) = make_targets(notes, policy_of())
         assert target.interpreter is OLD

@@ -224,13 +224,10 @@ class TestReportPage:
 
     def test_the_json_example_has_just_the_keys_of_a_report(self) -> None:
         outcome = Outcome("/source", Reason.SYNTAX, "detail")
-        report = Report(
-            tree=SYSTEM_TREE,
-            interpreters=[InterpreterNote(path=INTERPRETER.path, interpreter=INTERPRETER)],
-            failures=[outcome],
-            skips=[outcome],
-            left=[outcome],
-        )
+        report = Report(tree=SYSTEM_TREE)
+        report.interpreters.append(InterpreterNote(path=INTERPRETER.path, interpreter=INTERPRETER))
+        for outcomes in (report.failures, report.skips, report.left):
+            outcomes.append(outcome)
         example, _, _ = code_blocks(REPORT_PAGE, "json")
         assert keys(json.loads(example)) == keys(report.as_json())
 

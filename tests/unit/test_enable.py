@@ -259,7 +259,7 @@ class TestASiteDirectory:
     def test_a_missing_site_directory_is_made_with_what_is_above(
         self, home: OwnPrefix, tmp_path: Path
     ) -> None:
-        asked = replace(describe(home.python), site=(f"{tmp_path}/local/lib/site-packages",))
+        asked = describe(home.python)._replace(site=(f"{tmp_path}/local/lib/site-packages",))
         result = Delivery(path=asked.path)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(use_cases, "_look", lambda _interpreter, _result: None)
@@ -273,7 +273,7 @@ class TestASiteDirectory:
         self, home: OwnPrefix, venv: str
     ) -> None:
         before = contents(home)
-        asked = replace(describe(venv), version=(3, 18, 0))
+        asked = describe(venv)._replace(version=(3, 18, 0))
         result = Delivery(path=venv)
         use_cases._put_site_files(asked, result)
         site = home.site_of(venv)
@@ -544,7 +544,7 @@ class TestWhatIsNotTrusted:
 
     @as_root
     def test_where_all_run_it_all_can_read_the_startup(self, venv: str, home: OwnPrefix) -> None:
-        public = replace(describe(venv), binary="/bin/sh", path="/bin/sh")
+        public = describe(venv)._replace(binary="/bin/sh", path="/bin/sh")
         assert not use_cases._is_open_to_all(str(home.startup))  # pytest's folders are private
         with pytest.raises(PycacheSysError) as caught:
             use_cases._checked_startup(public)

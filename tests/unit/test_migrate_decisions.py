@@ -270,7 +270,9 @@ def test_what_a_file_frees_is_told_once() -> None:
 
 def test_the_result_counts_reasons() -> None:
     left = [("/a", Left.FOREIGN), ("/b", Left.MANIFEST), ("/c", Left.MANIFEST)]
-    result = Cleared(removed=2, space=8192, directories=1, left=left, refused=[("/x", "why")])
+    result = Cleared()
+    result.removed, result.space, result.directories = 2, 8192, 1
+    result.left, result.refused = left, [("/x", "why")]
     assert list(result.as_json()["left"].items()) == [("manifest", 2), ("foreign", 1)]
     assert result.as_json() == {
         "removed": 2,

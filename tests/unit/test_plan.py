@@ -1,6 +1,5 @@
 """Freshness, and the plan for one directory."""
 
-from dataclasses import replace
 from os import stat_result
 from stat import S_IFDIR, S_IFREG
 
@@ -25,7 +24,7 @@ from strategies import SECOND, components, entry, stamps, status
 
 MAGIC = b"\xa7\r\r\n"
 ORDER = Order(tree="/tree", directory="3.11", cache_tag="cpython-311", magic=MAGIC)
-OWN = replace(ORDER, world_readable=False)
+OWN = ORDER._replace(world_readable=False)
 SOURCE = status()
 HEADER = pyc.start(MAGIC, pyc.TIMESTAMP) + pyc.timestamp_fields(SOURCE)
 CHECKED = pyc.start(MAGIC, pyc.CHECKED_HASH) + b"12345678"
@@ -91,16 +90,16 @@ def test_a_replaced_source_of_same_size_and_mtime_is_seen_by_its_ctime() -> None
 def test_coarser_stamps_of_the_trees_file_system_are_allowed_for(mtime: int, step: int) -> None:
     source = status(mtime=mtime)
     header = pyc.start(MAGIC, pyc.TIMESTAMP) + pyc.timestamp_fields(source)
-    order = replace(ORDER, granularity=step, invalidation=Invalidation.TIMESTAMP)
+    order = ORDER._replace(granularity=step, invalidation=Invalidation.TIMESTAMP)
     expected = Freshness.STALE if pyc.is_flattened(source) else Freshness.FRESH
     assert judge(source, entry(header, mtime=mtime // step * step), order) is expected
     assert judge(source, entry(header, mtime=mtime + step), order) is Freshness.STALE
 
 
 def test_hashes_are_fresh_by_their_stamps() -> None:
-    order = replace(ORDER, invalidation=Invalidation.CHECKED_HASH)
+    order = ORDER._replace(invalidation=Invalidation.CHECKED_HASH)
     assert judge(SOURCE, entry(CHECKED), order) is Freshness.FRESH
-    order = replace(ORDER, invalidation=Invalidation.UNCHECKED_HASH)
+    order = ORDER._replace(invalidation=Invalidation.UNCHECKED_HASH)
     assert judge(SOURCE, entry(CHECKED), order) is Freshness.STALE
 
 
@@ -108,7 +107,7 @@ def test_a_flattened_mtime_leaves_a_doubt_and_never_a_fresh_timestamp() -> None:
     flat = status(mtime=SECOND)
     assert judge(flat, entry(CHECKED, mtime=SECOND), ORDER) is Freshness.DOUBTFUL
     timestamp = pyc.start(MAGIC, pyc.TIMESTAMP) + pyc.timestamp_fields(flat)
-    order = replace(ORDER, invalidation=Invalidation.TIMESTAMP)
+    order = ORDER._replace(invalidation=Invalidation.TIMESTAMP)
     assert judge(flat, entry(timestamp, mtime=SECOND), order) is Freshness.STALE
 
 
@@ -123,7 +122,7 @@ def test_a_callers_tree_keeps_a_sources_privacy(mode: int, everybodys: int, own:
 
 
 def test_a_missing_entry_is_a_job() -> None:
-    plan = planned({"a.py": SOURCE}, {}, order=replace(ORDER, levels=(0, 2)))
+    plan = planned({"a.py": SOURCE}, {}, order=ORDER._replace(levels=(0, 2)))
     assert [job.source for job in plan.jobs] == ["/usr/lib/x/a.py"]
     assert (plan.jobs[0].levels, plan.jobs[0].size, plan.jobs[0].invalidation) == (b"\0\2", 10, 0)
     assert not plan.is_empty
@@ -135,25 +134,25 @@ def test_a_fresh_entry_is_nothing_to_do() -> None:
 
 
 def test_force_compiles_what_is_fresh() -> None:
-    plan = planned({"a.py": SOURCE}, {NAME: FRESH}, order=replace(ORDER, force=True))
+    plan = planned({"a.py": SOURCE}, {NAME: FRESH}, order=ORDER._replace(force=True))
     assert (plan.fresh, len(plan.jobs)) == (0, 1)
 
 
 def test_one_missing_level_makes_all_levels_anew() -> None:
-    plan = planned({"a.py": SOURCE}, {NAME: FRESH}, order=replace(ORDER, levels=(0, 1)))
+    plan = planned({"a.py": SOURCE}, {NAME: FRESH}, order=ORDER._replace(levels=(0, 1)))
     assert [job.levels for job in plan.jobs] == [b"\0\1"]
 
 
 def test_one_stale_level_makes_all_levels_anew() -> None:
     stale = FRESH._replace(mtime=1)
     plan = planned(
-        {"a.py": SOURCE}, {NAME: FRESH, OTHER: stale}, order=replace(ORDER, levels=(0, 1))
+        {"a.py": SOURCE}, {NAME: FRESH, OTHER: stale}, order=ORDER._replace(levels=(0, 1))
     )
     assert (len(plan.jobs), plan.fresh) == (1, 0)
 
 
 def test_doubt_is_left_to_the_hash_of_the_source() -> None:
-    flat, levels = status(mtime=0), replace(ORDER, levels=(0, 1))
+    flat, levels = status(mtime=0), ORDER._replace(levels=(0, 1))
     doubtful = entry(CHECKED, mtime=0)
     plan = planned({"a.py": flat}, {NAME: doubtful, OTHER: doubtful}, order=levels)
     assert [(job.source, expected) for job, expected in plan.doubts] == [
@@ -164,7 +163,7 @@ def test_doubt_is_left_to_the_hash_of_the_source() -> None:
 
 
 def test_levels_of_different_sources_leave_no_doubt() -> None:
-    flat, levels = status(mtime=0), replace(ORDER, levels=(0, 1))
+    flat, levels = status(mtime=0), ORDER._replace(levels=(0, 1))
     entries = {NAME: entry(CHECKED, mtime=0), OTHER: entry(CHECKED[:8] + b"87654321", mtime=0)}
     plan = planned({"a.py": flat}, entries, order=levels)
     assert (len(plan.jobs), plan.doubts) == (1, [])
@@ -172,7 +171,7 @@ def test_levels_of_different_sources_leave_no_doubt() -> None:
 
 @pytest.mark.parametrize("stale", [NAME, OTHER])
 def test_a_stale_level_beside_a_doubtful_one_leaves_no_doubt(stale: str) -> None:
-    flat, levels = status(mtime=0), replace(ORDER, levels=(0, 1))
+    flat, levels = status(mtime=0), ORDER._replace(levels=(0, 1))
     entries = {NAME: entry(CHECKED, mtime=0), OTHER: entry(CHECKED, mtime=0)}
     entries[stale] = entries[stale]._replace(uid=7)
     plan = planned({"a.py": flat}, entries, order=levels)
@@ -287,7 +286,7 @@ def test_a_level_that_is_not_asked_for_goes_when_it_is_stale() -> None:
 
 
 def test_entries_stand_where_stock_python_looks_for_them() -> None:
-    assert planning.cache_names("/usr/lib/x/a.py", replace(ORDER, levels=(0, 1, 2))) == (
+    assert planning.cache_names("/usr/lib/x/a.py", ORDER._replace(levels=(0, 1, 2))) == (
         "3.11/usr/lib/x",
         [NAME, OTHER, "a.cpython-311.opt-2.pyc"],
     )
@@ -335,14 +334,14 @@ def test_what_an_image_serves_is_not_built_again(
     doubts: int,
     jobs: int,
 ) -> None:
-    plan = Plan(order=replace(ORDER, levels=levels))
+    plan = Plan(order=ORDER._replace(levels=levels))
     sources = SourceDirectory(path=DIRECTORY, files={"a.py": SOURCE})
     add_directory(plan, sources, TreeDirectory(entries=in_tree), prune=True, image=in_image)
     assert (len(plan.doubts), len(plan.jobs), plan.removals) == (doubts, jobs, [])
 
 
 def test_what_is_listed_is_built_though_an_image_has_it() -> None:
-    plan = Plan(order=replace(ORDER, listed=frozenset({f"{DIRECTORY}/a.py"})))
+    plan = Plan(order=ORDER._replace(listed=frozenset({f"{DIRECTORY}/a.py"})))
     sources = SourceDirectory(path=DIRECTORY, files={"a.py": SOURCE, "b.py": SOURCE})
     image = {NAME: IMAGE, "b.cpython-311.pyc": IMAGE}
     add_directory(plan, sources, TreeDirectory(), prune=True, image=image)

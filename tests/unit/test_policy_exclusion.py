@@ -1,7 +1,6 @@
 """What is left out: by the policy's patterns, and by what Debian's packages ask for."""
 
 import fnmatch
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ CPYTHON = Interpreter(
     implementation="cpython", cache_tag="cpython-311", magic=b"\xa7\r\r\n", directory="3.11",
     environment="", library=("/usr/lib/python3.11",), site=(),
 )  # fmt: skip
-PYPY = replace(CPYTHON, implementation="pypy")
+PYPY = CPYTHON._replace(implementation="pypy")
 
 
 def matches(pattern: str, path: str) -> bool:

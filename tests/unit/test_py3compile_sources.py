@@ -73,8 +73,7 @@ def test_bytecode_stays_where_others_have_a_say(sources: Path) -> None:
     folder = sources / "__pycache__"
     folder.mkdir()
     (folder / "a.cpython-311.pyc").touch()
-    chosen = py3clean.Sources()
-    chosen.names[str(sources)].add("a.py")
+    chosen = py3clean.Sources({str(sources): {"a.py"}})
     report = Report(tree="/nowhere")
     py3clean.clean_beside(chosen, py3clean.ALL, report)
     assert [(one.source, one.detail) for one in report.failures] == [
@@ -84,8 +83,7 @@ def test_bytecode_stays_where_others_have_a_say(sources: Path) -> None:
 
 
 def test_no_tree_nothing_to_do(tmp_path: Path) -> None:
-    chosen = py3clean.Sources()
-    chosen.names["/srv"].add("a.py")
+    chosen = py3clean.Sources({"/srv": {"a.py"}})
     report = Report(tree=str(tmp_path / "nothing"))
     py3clean.clean_tree(chosen, "", report, wait_seconds=0.0, waiting=print)
     assert report.removed == 0

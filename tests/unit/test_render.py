@@ -63,7 +63,9 @@ def test_a_skipped_interpreter_says_why_on_one_printable_line(
         path="/usr/bin/py\x1bthon",
         refusal=(Reason.WRONG_OWNER, "/usr/\x1b[31m\n/x belongs to uid 7"),
     )
-    print_report(Report(tree="/tree", interpreters=[note]), quiet=False, verbose=False)
+    report = Report(tree="/tree")
+    report.interpreters.append(note)
+    print_report(report, quiet=False, verbose=False)
     said = capsys.readouterr().err
     assert "\x1b" not in said
     assert said.count("\n") == 1
@@ -71,11 +73,13 @@ def test_a_skipped_interpreter_says_why_on_one_printable_line(
 
 
 def test_a_stopped_run_says_what_remains(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(tree="/tree", stopped="/tree: No space left on device", remaining=7)
+    report = Report(tree="/tree")
+    report.stopped, report.remaining = "/tree: No space left on device", 7
     print_report(report, quiet=True, verbose=False)
     assert "7 sources were not reached" in capsys.readouterr().err
 
 
 def test_a_dry_run_speaks_of_what_would_be() -> None:
-    report = Report(tree="/tree", dry_run=True, compiled=3)
+    report = Report(tree="/tree", dry_run=True)
+    report.compiled = 3
     assert "to compile 3" in summary(report)

@@ -25,7 +25,9 @@ BROKEN = (Reason.BROKEN, "it does not start")
 
 
 def report(*notes: InterpreterNote) -> Report:
-    return Report(tree="/tree", interpreters=list(notes))
+    filled = Report(tree="/tree")
+    filled.interpreters = list(notes)
+    return filled
 
 
 @pytest.mark.parametrize("reason", list(Reason))

@@ -5,6 +5,7 @@ import pwd
 import stat
 import sys
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path, PurePath
 from types import SimpleNamespace
 
@@ -19,6 +20,10 @@ from pycache_sys_runtime.policy import BUILT_IN
 
 SERVICE = 500
 HOMES = {"ordinary": "/home/ada", "slash": "/home/ada//", "root": "/", "relative": "ada"}
+WHO = (*HOMES, "unknown", "myself")
+ABSOLUTE_HOMES = ("/home/eve", "/home/eve/", "/", "//")
+PLAIN_CACHES = (None, "", " ", "/x/cache", "/x/cache/", "/")
+RELATIVE_CACHES = ("relative", "./x", "~/.cache")
 
 
 def account(uid: int, home: str = "/home/ada", name: str = "ada") -> pwd.struct_passwd:
@@ -49,12 +54,30 @@ def expected() -> str | None:
         return None
 
 
-@pytest.mark.parametrize("home", [None, "", "relative/home", "/home/eve", "/home/eve/", "/", "//"])
-@pytest.mark.parametrize(
-    "cache", [None, "", " ", "relative", "./x", "~/.cache", "/x/cache", "/x/cache/", "/"]
-)
-@pytest.mark.parametrize("who", [*HOMES, "unknown", "myself"])
+@pytest.mark.parametrize("home", ABSOLUTE_HOMES)
+@pytest.mark.parametrize("cache", PLAIN_CACHES)
+@pytest.mark.parametrize("who", WHO)
 def test_platformdirs_agrees(
+    monkeypatch: pytest.MonkeyPatch, home: str, cache: str | None, who: str
+) -> None:
+    check_agreement(monkeypatch, home, cache, who)
+
+
+@pytest.mark.parametrize(
+    ("home", "cache"),
+    [
+        *product([None, "", "relative/home"], [*PLAIN_CACHES, *RELATIVE_CACHES]),
+        *product(ABSOLUTE_HOMES, RELATIVE_CACHES),
+    ],
+)
+@pytest.mark.parametrize("who", WHO)
+def test_newer_platformdirs_agrees_on_what_is_relative(
+    monkeypatch: pytest.MonkeyPatch, home: str | None, cache: str | None, who: str
+) -> None:
+    check_agreement(monkeypatch, home, cache, who)
+
+
+def check_agreement(
     monkeypatch: pytest.MonkeyPatch, home: str | None, cache: str | None, who: str
 ) -> None:
     for name, value in (("HOME", home), ("XDG_CACHE_HOME", cache)):

@@ -1,7 +1,5 @@
 """``--python`` reads versions as a person writes them."""
 
-from dataclasses import replace
-
 import pytest
 
 from pycache_sys.core.errors import UsageError
@@ -21,7 +19,7 @@ CPYTHON = Interpreter(
     library=("/usr/lib/python3.11",),
     site=(),
 )
-PYPY = replace(CPYTHON, implementation="pypy")
+PYPY = CPYTHON._replace(implementation="pypy")
 
 
 @pytest.mark.parametrize(

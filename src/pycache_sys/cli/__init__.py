@@ -1,21 +1,25 @@
 """The command line: the only place that knows exit statuses, prints, and catches what is raised."""
 
-import argparse
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from pycache_sys.cli.arguments import build_parser
 from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.report import ExitStatus
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    from pycache_sys.cli.arguments import build_parser  # noqa: PLC0415 - the drop-in has its own
+
     _open_standard_streams()
     namespace = build_parser().parse_args(arguments)
     end_by_interrupt()
@@ -55,7 +59,7 @@ def complain(program: str, error: PycacheSysError, *, brief: bool = False) -> No
         print(f"  {error.hint}", file=sys.stderr)
 
 
-def _silence(namespace: argparse.Namespace) -> ExitStatus:
+def _silence(namespace: "Namespace") -> ExitStatus:
     """Send what is still to be printed, also at exit, to nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitStatus.DONE if namespace.best_effort else ExitStatus.SYSTEM

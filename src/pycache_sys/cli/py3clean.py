@@ -1,6 +1,5 @@
 """The programs ``py3clean`` and ``pypy3clean``, with the options of Debian's."""
 
-import argparse
 import optparse
 import os
 import sys
@@ -56,6 +55,14 @@ def _prepare(program: str, arguments: Sequence[str]) -> Callable[[], int]:
 
 
 def _prepare_pypy(arguments: Sequence[str]) -> Callable[[], int]:
+    import argparse  # noqa: PLC0415 - the other program has optparse, as Debian's have
+
+    def tag(text: str) -> str:
+        try:
+            return _pypy_tag(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError("Version must be MAJOR.MINOR") from None
+
     parser = argparse.ArgumentParser(
         prog="pypy3clean",
         description="Remove the bytecode that PyPy has of Python sources, from /var/cache/python "
@@ -69,7 +76,7 @@ def _prepare_pypy(arguments: Sequence[str]) -> Callable[[], int]:
     parser.add_argument("-v", "--verbose", action="store_true", help="say what was done")
     parser.add_argument("-q", "--quiet", action="store_true", help="say what failed only (default)")
     parser.add_argument(
-        "--version", metavar="VERSION", dest="tag", type=_pypy_tag,
+        "--version", metavar="VERSION", dest="tag", type=tag,
         help="remove what this version of PyPy has left",
     )  # fmt: skip
     options = parser.parse_args(arguments)
@@ -83,10 +90,7 @@ def _prepare_pypy(arguments: Sequence[str]) -> Callable[[], int]:
 
 def _pypy_tag(text: str) -> str:
     """Name the tag of a version of PyPy; from 7.3 on, tags name the version of Python."""
-    try:
-        version = parse_version(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("Version must be MAJOR.MINOR") from None
+    version = parse_version(text)
     return f"pypy3-{version[0]}{version[1]}" if version < (7, 3) else PYPY
 
 

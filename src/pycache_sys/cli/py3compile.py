@@ -1,6 +1,5 @@
 """The programs ``py3compile`` and ``pypy3compile``, with the options of Debian's."""
 
-import argparse
 import optparse
 import os
 import re
@@ -154,14 +153,15 @@ def _parser() -> optparse.OptionParser:
     return parser
 
 
-def _pypy_pattern(text: str) -> re.Pattern[str]:
-    try:
-        return _pattern(text)
-    except optparse.OptionValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def _prepare_pypy(arguments: Sequence[str]) -> Callable[[], int]:
+    import argparse  # noqa: PLC0415 - the other program has optparse, as Debian's have
+
+    def pattern(text: str) -> re.Pattern[str]:
+        try:
+            return _pattern(text)
+        except optparse.OptionValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
     parser = argparse.ArgumentParser(
         prog="pypy3compile", description="Compile Python sources for PyPy into /var/cache/python."
     )
@@ -171,7 +171,7 @@ def _prepare_pypy(arguments: Sequence[str]) -> Callable[[], int]:
     )  # fmt: skip
     parser.add_argument("directory", nargs="*", help="a directory or source to compile")
     parser.add_argument(
-        "-X", "--exclude", metavar="REGEXPR", action="append", default=[], type=_pypy_pattern,
+        "-X", "--exclude", metavar="REGEXPR", action="append", default=[], type=pattern,
         help="leave out what matches (may be repeated)",
     )  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true", help="say what was done")

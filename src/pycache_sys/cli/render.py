@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pycache_sys.core.in_place import Cleared
 from pycache_sys.core.model import Outcome, Reason
 from pycache_sys.core.plan import Plan
 from pycache_sys.core.report import Report
@@ -16,6 +15,8 @@ from pycache_sys.core.report import Report
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from pycache_sys.core.in_place import Cleared
 
 _LISTED = 20
 _REFRESH_SECONDS = 0.1
@@ -210,7 +211,7 @@ def _counts(report: Report) -> str:
     )
 
 
-def cleared_words(cleared: Cleared) -> tuple[str, str]:
+def cleared_words(cleared: "Cleared") -> tuple[str, str]:
     """Say how many files went from beside the sources, and how much space that is."""
     files = "1 file" if cleared.removed == 1 else f"{cleared.removed} files"
     return files, f"{cleared.space / (1 << 20):.1f} MiB"

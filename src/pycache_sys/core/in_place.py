@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from enum import StrEnum
 from os import stat_result
 from stat import S_IMODE, S_ISREG
@@ -184,22 +183,22 @@ def source_named_by(name: str) -> str | None:
     return found[1] + layout.SOURCE_SUFFIX if found else None
 
 
-@dataclass(slots=True, kw_only=True)
 class Cleared:
     """What became of the bytecode beside sources."""
 
-    removed: int = 0
-    space: int = 0
-    """What was freed, in bytes."""
-    directories: int = 0
-    restored: int = 0
-    left: list[tuple[str, Left]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    """Interpreters and paths for which nothing was done, and why."""
-    missing: list[tuple[str, str]] = field(default_factory=list)
-    """What could not be put back, and why."""
-    removals: list[str] = field(default_factory=list)
-    """What a dry run would remove, or put back."""
+    def __init__(self) -> None:
+        self.removed = 0
+        self.space = 0
+        """What was freed, in bytes."""
+        self.directories = 0
+        self.restored = 0
+        self.left: list[tuple[str, Left]] = []
+        self.refused: list[tuple[str, str]] = []
+        """Interpreters and paths for which nothing was done, and why."""
+        self.missing: list[tuple[str, str]] = []
+        """What could not be put back, and why."""
+        self.removals: list[str] = []
+        """What a dry run would remove, or put back."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """The vocabulary: interpreters, sources, cache entries, and why one of them was left out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from os import stat_result
 from types import MappingProxyType
@@ -149,8 +148,7 @@ class TreeDirectory(NamedTuple):
     subdirectories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """An interpreter that said who it is and was believed.
 
     ``path`` is how it was found or named, ``directory`` its folder below the tree, ``library`` its

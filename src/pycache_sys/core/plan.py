@@ -7,11 +7,11 @@ run backwards between deployments) the source is hashed. In doubt, compile.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from os import stat_result
 from stat import S_IFREG
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pycache_sys.core import pyc
 from pycache_sys.core.model import (
@@ -44,8 +44,7 @@ class Freshness(Enum):
     """Only the source's hash can tell: compare it with the header's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(NamedTuple):
     """What is wanted of one interpreter's part of the tree.
 
     ``granularity`` is that of mtimes on the tree's file system, in nanoseconds; ``mode`` and
@@ -71,22 +70,22 @@ class Order:
         return f"{self.tree}/{self.directory}"
 
 
-@dataclass(slots=True, kw_only=True)
 class Plan:
     """All that is to be done, for one interpreter: what ``--dry-run`` prints."""
 
-    order: Order
-    jobs: list[Job] = field(default_factory=list)
-    doubts: list[tuple[Job, bytes]] = field(default_factory=list)
-    removals: list[str] = field(default_factory=list)
-    """Entries to take out, as paths relative to the tree's top."""
-    hollow: list[str] = field(default_factory=list)
-    """Directories of the tree that have no entry: removed if they are empty by then."""
-    skips: list[Outcome] = field(default_factory=list)
-    left: list[Outcome] = field(default_factory=list)
-    fresh: int = 0
-    kept_bytes: int = 0
-    """The size of all entries that stay as they are."""
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.jobs: list[Job] = []
+        self.doubts: list[tuple[Job, bytes]] = []
+        self.removals: list[str] = []
+        """Entries to take out, as paths relative to the tree's top."""
+        self.hollow: list[str] = []
+        """Directories of the tree that have no entry: removed if they are empty by then."""
+        self.skips: list[Outcome] = []
+        self.left: list[Outcome] = []
+        self.fresh = 0
+        self.kept_bytes = 0
+        """The size of all entries that stay as they are."""
 
     def merge(self, other: "Plan") -> None:
         """Add what another part of the same survey planned."""

@@ -4,8 +4,8 @@ The protocol is written down in ``pycache_sys_worker/compile.py``. What comes fr
 trusted: a frame that does not add up raises ProtocolError, and the worker is done for.
 """
 
-from dataclasses import dataclass
 from struct import Struct, error
+from typing import NamedTuple
 
 from pycache_sys.core.model import Reason, Refusal, SourceIdentity
 
@@ -22,8 +22,7 @@ class ProtocolError(Exception):
     """A worker sent what the protocol does not allow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
+class Compiled(NamedTuple):
     """What a worker made of a source: a whole pyc file a level, None for "as the level before"."""
 
     identity: SourceIdentity

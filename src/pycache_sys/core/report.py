@@ -1,11 +1,12 @@
 """What a run did: counts, failures and skips, mergeable, and the exit status they stand for."""
 
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pycache_sys.core.in_place import Cleared
 from pycache_sys.core.model import FAILURES, Interpreter, Outcome, Reason
+
+if TYPE_CHECKING:
+    from pycache_sys.core.in_place import Cleared
 
 JSON_VERSION = 1
 
@@ -22,8 +23,7 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterpreterNote:
+class InterpreterNote(NamedTuple):
     """What became of one interpreter: used, or skipped for a reason."""
 
     path: str
@@ -45,30 +45,30 @@ class InterpreterNote:
         }
 
 
-@dataclass(slots=True, kw_only=True)
 class Report:
     """A run's results, filled while it goes on."""
 
-    tree: str
-    dry_run: bool = False
-    only_prune: bool = False
-    workers: str = "caller"
-    workers_detail: str = ""
-    interpreters: list[InterpreterNote] = field(default_factory=list)
-    compiled: int = 0
-    fresh: int = 0
-    removed: int = 0
-    failures: list[Outcome] = field(default_factory=list)
-    skips: list[Outcome] = field(default_factory=list)
-    left: list[Outcome] = field(default_factory=list)
-    seconds: float = 0.0
-    remaining: int = 0
-    """Sources that were planned and not reached, because the run was stopped."""
-    stopped: str = ""
-    """Why the run ended early, empty where it did not."""
-    in_place: Cleared | None = None
-    """What became of bytecode beside the sources, where that was looked at."""
-    _seen: set[Outcome] = field(default_factory=set)
+    def __init__(self, tree: str, *, dry_run: bool = False, only_prune: bool = False) -> None:
+        self.tree = tree
+        self.dry_run = dry_run
+        self.only_prune = only_prune
+        self.workers = "caller"
+        self.workers_detail = ""
+        self.interpreters: list[InterpreterNote] = []
+        self.compiled = 0
+        self.fresh = 0
+        self.removed = 0
+        self.failures: list[Outcome] = []
+        self.skips: list[Outcome] = []
+        self.left: list[Outcome] = []
+        self.seconds = 0.0
+        self.remaining = 0
+        """Sources that were planned and not reached, because the run was stopped."""
+        self.stopped = ""
+        """Why the run ended early, empty where it did not."""
+        self.in_place: Cleared | None = None
+        """What became of bytecode beside the sources, where that was looked at."""
+        self._seen: set[Outcome] = set()
 
     def add(self, outcome: Outcome) -> None:
         """File an outcome under failures or skips; a skip of several interpreters counts once."""

@@ -3,7 +3,6 @@
 import errno
 import os
 from collections import defaultdict
-from dataclasses import replace
 
 from pycache_sys.core.in_place import Folder, Left, View, select, source_named_by
 from pycache_sys.core.model import Reason
@@ -102,7 +101,7 @@ class Removal(Work):
         everyone = select_interpreters((), (), self._scene.access, self._scene.policy)
         left_out = (Reason.EXCLUDED, "it does not take part")
         return [
-            note if note.refusal else replace(note, refusal=left_out)
+            note if note.refusal else note._replace(refusal=left_out)
             for note in everyone
             if note.path not in known
         ]

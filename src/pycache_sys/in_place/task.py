@@ -1,7 +1,7 @@
 """What is to be done beside the sources, and the run that it is a part of."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pycache_sys.core.plan import Order
 from pycache_sys.core.report import Report
@@ -17,8 +17,7 @@ REMOVE = "remove"
 """What the policy's ``in-place`` says where it is not 'keep'."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """What is to be done: by the policy, or ``is_asked`` by the verb; ``undo`` puts back.
 
     Paths are absolute. Without paths and packages all managed roots are meant. ``force`` is also
@@ -38,8 +37,7 @@ class Task:
         return not (self.paths or self.packages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(NamedTuple):
     """The run that this is a part of. ``is_narrowed``: not all interpreters take part."""
 
     policy: Policy

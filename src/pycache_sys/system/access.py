@@ -1,14 +1,13 @@
 """What a run may look at, and whom its workers run as."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.privileges import Account
 from pycache_sys.system.trust import Trust
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(NamedTuple):
     """The rule for files, the account of the workers (None: the caller), the mounts that answer.
 
     ``is_restricted`` for the system tree: there interpreters have to be root's with all they load,

@@ -7,7 +7,6 @@ so does importlib's source up to Python 3.13.
 
 import os
 import re
-from dataclasses import replace
 
 from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.select import folder_of
@@ -51,8 +50,7 @@ def describe(path: str, ours: list[Interpreter]) -> Interpreter | Refusal:
             f"it cannot run here, and {fitting[0].path} of this system has another magic number",
         )
     sites = dict.fromkeys(site.format(library=library, version=folder) for site in _SITES)
-    return replace(
-        fitting[0],
+    return fitting[0]._replace(
         path=path,
         binary=os.path.realpath(path),
         library=(library, f"{library}/lib-dynload"),

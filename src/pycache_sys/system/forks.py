@@ -1,7 +1,6 @@
 """A copy of this process that shares the work."""
 
 import os
-import pickle
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +12,8 @@ def fork(function: Callable[[], _T]) -> Callable[[], _T | None]:
 
     The result is None where the copy failed, for whatever reason.
     """
+    import pickle  # noqa: PLC0415 - where few sources are named, nobody shares the work
+
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -16,8 +16,8 @@ from pycache_sys.core.errors import PycacheSysError, UsageError
 from pycache_sys.system import accounts, lock, nowhere, programs
 
 _STANDARD_LIBRARY = (
-    *("argparse", "ctypes", "difflib", "errno", "fnmatch", "glob", "grp", "json", "pwd"),
-    *("signal", "traceback"),
+    *("argparse", "ctypes", "difflib", "errno", "fnmatch", "glob", "grp", "json", "pickle"),
+    *("pwd", "signal", "traceback"),
 )
 _CODECS = ("ascii", "latin-1", "unicode-escape", "utf-8")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

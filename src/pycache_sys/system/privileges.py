@@ -9,7 +9,7 @@ import ctypes
 import os
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pycache_sys.system.accounts import find_id
 
@@ -18,8 +18,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _TRANSIENT = range(61_184, 65_520)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """Numeric ids to run as."""
 
     uid: int

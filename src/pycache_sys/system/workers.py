@@ -12,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fcntl import fcntl
 from itertools import count
+from typing import NamedTuple
 
 from pycache_sys.core import protocol
 from pycache_sys.core.environment import environment
@@ -33,8 +33,7 @@ _FALSE_STARTS = 3
 Result = protocol.Compiled | Refusal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """What one file may cost: wall-clock seconds, and bytes of address space of its worker."""
 
     seconds: int = 60
@@ -49,9 +48,16 @@ class Pool:
     """A number of workers of one interpreter."""
 
     def __init__(
-        self, interpreter: Interpreter, *, size: int, account: Account | None, limits: Limits
+        self,
+        interpreter: Interpreter,
+        *,
+        size: int,
+        account: Account | None,
+        limits: Limits,
+        program: str = programs.COMPILE,
     ) -> None:
         self._interpreter = interpreter
+        self._program = program
         self._size = size
         self._account = account
         self._limits = limits
@@ -137,7 +143,7 @@ class Pool:
             self._start()
 
     def _start(self) -> None:
-        worker = _Worker(self._interpreter, self._account, self._limits)
+        worker = _Worker(self._interpreter, self._account, self._limits, self._program)
         self._workers.append(worker)
         self._poll.register(worker.answers, select.POLLIN)
         self._feed(worker)
@@ -160,9 +166,11 @@ class Pool:
 class _Worker:
     """One worker process with its queue."""
 
-    def __init__(self, interpreter: Interpreter, account: Account | None, limits: Limits) -> None:
+    def __init__(
+        self, interpreter: Interpreter, account: Account | None, limits: Limits, program: str
+    ) -> None:
         command = [interpreter.stand_in or interpreter.path, "-I", "-S", "-B", "-X", "utf8"]
-        command += [*programs.arguments(programs.COMPILE), str(limits.seconds)]
+        command += [*programs.arguments(program), str(limits.seconds)]
         if account is not None:
             command += [str(account.uid), str(account.gid)]
         prepare = confined(limits.address_space)
