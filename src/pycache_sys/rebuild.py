@@ -28,6 +28,7 @@ from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.survey import survey, survey_orphan
 from pycache_sys.system import lock, offline, stamp
 from pycache_sys.system.access import Access
+from pycache_sys.system.bootstrap import keep_own
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.privileges import (
     ACCOUNT,
@@ -39,6 +40,7 @@ from pycache_sys.system.privileges import (
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
+from pycache_sys_runtime import startup
 
 _PASSING = frozenset({Reason.WRITE, Reason.WORKER, Reason.CHANGED, Reason.TIME_LIMIT})
 """Failures that another run may not have."""
@@ -153,6 +155,7 @@ class _Run:
             if report.stopped:
                 return
         self._prune_orphans()
+        self._keep_hook(targets)
         self._tend_in_place()
         self._leave_stamp(targets)
 
@@ -303,6 +306,23 @@ class _Run:
             if tag is not None and not is_present:
                 order = Order(tree=self._tree.path, directory=folder, cache_tag=tag, magic=b"")
                 self._take_over(survey_orphan(self._tree, order), folder)
+
+    def _keep_hook(self, targets: Sequence[Target]) -> None:
+        """Give the hook its own bytecode, for interpreters that came after it."""
+        request = self._request
+        if not (self._tree.is_system and request.is_whole) or request.dry_run:
+            return
+        if request.only_prune or self._root is not None:
+            return
+        own = os.path.realpath(startup.__file__)
+        for interpreter in {
+            target.interpreter.path: target.interpreter for target in targets
+        }.values():
+            try:
+                for outcome in keep_own(interpreter, own):
+                    self._report.add(outcome)
+            except WorkersError as error:
+                self._report.add(Outcome(interpreter.path, Reason.WORKER, str(error)))
 
     def _tend_in_place(self) -> None:
         """Remove bytecode beside the sources, or put it back, where that is asked for."""

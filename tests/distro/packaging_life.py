@@ -267,6 +267,11 @@ class Life:
         self.changed_before = changed_files(chroot)
         plant(chroot, self.kept)
 
+    def keep(self, name: str) -> None:
+        """Plant one more file that has to stay."""
+        plant(self.chroot, [name])
+        self.kept.append(name)
+
     def check(self, gone: int | None = 0) -> dict[str, dict[str, str]]:
         """Check it all; ``gone`` modules cannot be imported. Return the code of each source."""
         counts = rebuild(self.chroot, "--dry-run").report["counts"]
@@ -274,9 +279,13 @@ class Life:
         changed = set(changed_files(self.chroot, UNLISTED)) - set(self.changed_before)
         assert not changed
         assert empty_folders(self.chroot) <= self.empty_before
+        self.check_kept()
+        return {one.directory: self.agreed(one, gone) for one in self.suite.interpreters}
+
+    def check_kept(self) -> None:
+        """Check that what has no source is all there."""
         for name in self.kept:
             assert self.chroot.path(name).read_bytes() == PRECIOUS, name
-        return {one.directory: self.agreed(one, gone) for one in self.suite.interpreters}
 
     def agreed(self, python: Interpreter, gone: int | None) -> dict[str, str]:
         """Start an interpreter in every way, and return what all of them say."""

@@ -18,6 +18,7 @@ from pycache_sys.system.bootstrap import (
     bytecode_of,
     compile_beside,
     is_hooked,
+    keep_own,
     loaded_before_hooks,
     own_sources,
 )
@@ -138,6 +139,54 @@ def test_the_hook_consists_of_its_sources(home: OwnPrefix) -> None:
     found = own_sources(str(home.startup))
     assert found == sorted(map(str, home.startup.parent.glob("*.py")))
     assert str(home.startup) in found
+
+
+class TestTheHooksOwnBytecode:
+    """The hook is there before some interpreters are."""
+
+    def own(self, home: OwnPrefix) -> list[Path]:
+        return [cached(source) for source in home.startup.parent.glob("*.py")]
+
+    def bring(self, home: OwnPrefix, startup: Path) -> None:
+        site = home.library / "site-packages"
+        site.mkdir(exist_ok=True)
+        (site / "pycache-sys.pth").write_bytes(pth_file(str(startup), Undo()))
+
+    def test_it_is_made_where_the_hook_is_brought(
+        self, interpreter: Interpreter, home: OwnPrefix
+    ) -> None:
+        self.bring(home, home.startup)
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert all(path.is_file() for path in self.own(home))
+        before = {path: path.stat() for path in self.own(home)}
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert {path: path.stat() for path in self.own(home)} == before
+
+    def test_not_where_nothing_brings_it(self, interpreter: Interpreter, home: OwnPrefix) -> None:
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert not any(path.exists() for path in self.own(home))
+
+    def test_nor_where_another_one_is_brought(
+        self, interpreter: Interpreter, home: OwnPrefix, tmp_path: Path
+    ) -> None:
+        self.bring(home, tmp_path / "startup.py")
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert not any(path.exists() for path in self.own(home))
+
+    def test_nor_where_that_cannot_be_told(self, interpreter: Interpreter, home: OwnPrefix) -> None:
+        site = home.library / "site-packages"
+        site.mkdir(exist_ok=True)
+        os.mkfifo(site / "pycache-sys.pth")
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert not any(path.exists() for path in self.own(home))
+
+    def test_nor_where_nothing_can_be_written(
+        self, interpreter: Interpreter, home: OwnPrefix, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.bring(home, home.startup)
+        monkeypatch.setattr(bootstrap, "is_read_only", lambda _path: True)
+        assert list(keep_own(interpreter, str(home.startup))) == []
+        assert not any(path.exists() for path in self.own(home))
 
 
 def test_bytecode_is_named_as_the_interpreter_names_it(interpreter: Interpreter) -> None:

@@ -11,11 +11,13 @@ from ast import literal_eval
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
-from pycache_sys.core import pyc
+from pycache_sys.core import delivery, pyc
 from pycache_sys.core.environment import environment
+from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.model import Interpreter, Job, Outcome, Reason
 from pycache_sys.core.protocol import Compiled
-from pycache_sys.system.site_files import make_directory, replace_file
+from pycache_sys.system.in_place import is_read_only
+from pycache_sys.system.site_files import make_directory, read_file, replace_file
 from pycache_sys.system.workers import Limits, Pool
 from pycache_sys_runtime import layout
 from pycache_sys_runtime.startup import MARK
@@ -90,6 +92,30 @@ def compile_beside(interpreter: Interpreter, sources: Iterable[str]) -> Iterator
                     yield Outcome(job.source, Reason.WRITE, error.strerror or "")
             else:
                 yield Outcome(job.source, *result)
+
+
+def keep_own(interpreter: Interpreter, startup: str) -> Iterator[Outcome]:
+    """Give the hook its bytecode in place, where a site directory brings it; yield what failed.
+
+    A distribution's package compiles the hook for those interpreters that are there when it is
+    installed. One that comes later would compile it at each start. Nothing is done on a file
+    system that takes no changes.
+    """
+    if _is_brought(interpreter, startup) and not is_read_only(os.path.dirname(startup)):
+        yield from compile_beside(interpreter, own_sources(startup))
+
+
+def _is_brought(interpreter: Interpreter, startup: str) -> bool:
+    """Tell whether a file in a site directory executes this start-up."""
+    for directory in interpreter.site:
+        for name in (delivery.PTH_NAME, f"{delivery.START_MODULE}.py"):
+            try:
+                content = read_file(f"{directory}/{name}") or b""
+            except PycacheSysError:
+                continue
+            if delivery.is_site_file(content) and os.fsencode(startup) in content:
+                return True
+    return False
 
 
 def _install(source: str, content: bytes | None, interpreter: Interpreter) -> None:
