@@ -27,6 +27,16 @@ install: wheel
 	$(PYTHON) -m pip install $(PIP_OFFLINE) --find-links $(WHEELS) --ignore-installed --no-compile \
 		--no-warn-script-location --root "$(DESTDIR)/" --prefix "$$prefix" pycache-sys
 
+# For packages whose prefix is /usr: what systemd and AppArmor look for in places of their own.
+install-system:
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system systemd/system/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system-preset systemd/system-preset/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/sysusers.d systemd/sysusers.d/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/tmpfiles.d systemd/tmpfiles.d/*
+	install -D -m 644 -t $(DESTDIR)/usr/share/user-tmpfiles.d systemd/user-tmpfiles.d/*
+	install -D -m 644 -t $(DESTDIR)/etc/apparmor.d/abstractions apparmor/abstractions/pycache-sys*
+	install -D -m 644 -t $(DESTDIR)/etc/apparmor.d/abstractions/python.d apparmor/abstractions/python.d/*
+
 check:
 	PYTHONPATH=src $(PYTHON) -m pytest
 
@@ -46,4 +56,4 @@ clean:
 	rm -rf build dist cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all wheel install check lint bench clean
+.PHONY: all wheel install install-system check lint bench clean

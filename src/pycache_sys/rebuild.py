@@ -26,7 +26,7 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.survey import survey, survey_orphan
-from pycache_sys.system import lock, offline, stamp
+from pycache_sys.system import deployment, lock, offline, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.bootstrap import keep_own
 from pycache_sys.system.mounts import Mounts
@@ -133,6 +133,11 @@ class _Run:
                 lock.held(path, seconds=request.wait_seconds, waiting=observer.waiting)
             )
             self._tree.tidy()
+        self._is_replaceable = self._tree.is_system and deployment.is_replaceable()
+        self._is_doubtful = self._is_replaceable and not stamp.is_of_this_root()
+        self._has_stamp = self._is_for_stamp()
+        if self._has_stamp:
+            stamp.remove()  # until the run has come to its end
         self._access = Access(
             trust=RootTrust() if self._tree.is_system else CallerTrust(),
             account=_account(self._tree, report),
@@ -150,6 +155,7 @@ class _Run:
         targets = make_targets(report.interpreters, request.policy, with_roots=self._tree.is_system)
         if not request.is_whole:
             self._narrow(targets)
+        before = self._begin_stamp(targets) if self._has_stamp else b""
         for target in targets:
             self._build(target)
             if report.stopped:
@@ -157,7 +163,16 @@ class _Run:
         self._prune_orphans()
         self._keep_hook(targets)
         self._tend_in_place()
-        self._leave_stamp(targets)
+        if self._has_stamp:
+            self._leave_stamp(before, targets)
+
+    def _is_for_stamp(self) -> bool:
+        """Tell whether this run brings all of the running system's tree up to date."""
+        request = self._request
+        is_part = request.python_paths or request.python_specifiers or not request.is_whole
+        is_systems = self._tree.path == request.policy.view()[keys.SYSTEM_TREE]
+        is_for_show = request.dry_run or request.only_prune
+        return is_systems and self._root is None and not (is_part or is_for_show)
 
     def _remember_ids(self) -> None:
         """Write down for start-up what numbers the policy's names have."""
@@ -168,25 +183,23 @@ class _Run:
                 path = os.fsdecode(error.filename or "")
                 self._report.add(Outcome(path, Reason.WRITE, error.strerror or ""))
 
-    def _leave_stamp(self, targets: Sequence[Target]) -> None:
-        """Write down what the tree was built for, or that it is not what it should be."""
-        request, report = self._request, self._report
-        is_part = request.python_paths or request.python_specifiers or not request.is_whole
-        is_systems = self._tree.path == request.policy.view()[keys.SYSTEM_TREE]
-        if is_part or request.dry_run or request.only_prune or not is_systems:
-            return
-        if self._root is not None:  # what it is when it runs, nobody knows
-            return
-        if report.stopped or any(o.reason in _PASSING for o in report.failures):
-            stamp.remove()
-            return
-        watched = {self._tree.path, *request.policy.files}
+    def _begin_stamp(self, targets: Sequence[Target]) -> bytes:
+        """Say how everything stands that this run is about to look at."""
+        watched = set(self._request.policy.files)
         for target in targets:
             found = target.interpreter
             watched |= {found.binary, *found.shared_objects, *found.library, *found.site}
-            watched |= {*target.roots, f"{self._tree.path}/{found.directory}"}
+            watched |= set(target.roots)
+        return stamp.describe(watched)
+
+    def _leave_stamp(self, before: bytes, targets: Sequence[Target]) -> None:
+        """Write down what the tree was built for, unless another run may do better."""
+        report = self._report
+        if report.stopped or any(o.reason in _PASSING for o in report.failures):
+            return
+        path = self._tree.path
         try:
-            stamp.write(watched)
+            stamp.write(before, {path, *(f"{path}/{t.interpreter.directory}" for t in targets)})
         except OSError as error:
             report.add(Outcome(stamp.PATH, Reason.WRITE, error.strerror or ""))
 
@@ -262,6 +275,7 @@ class _Run:
         if invalidation is Invalidation.AUTO and (
             os.environ.get("SOURCE_DATE_EPOCH")
             or self._root is not None
+            or self._is_replaceable
             or self._tree.path == request.policy.view()[keys.IMAGE_TREE]
         ):
             invalidation = Invalidation.CHECKED_HASH
@@ -275,6 +289,7 @@ class _Run:
             # when a package manager names files, their stamps say nothing
             force=request.force or bool(request.packages),
             listed=request.listed,
+            is_doubtful=self._is_doubtful,
             owner=self._tree.owner,
             world_readable=self._tree.is_system,
             granularity=self._tree.granularity(),

@@ -124,7 +124,7 @@ class Layers:
         if directory[:1] != "/":
             return self._look(directory)  # what a relative one means may change
         known = self._look(directory)
-        if len(set(posix.getresuid())) == 1:  # else the next module may be for somebody else
+        if _is_one_user():  # else the next module may be for somebody else
             self.known[directory] = known
         return known
 
@@ -139,6 +139,14 @@ class Layers:
             if _holds_bytecode(below, directory or "."):
                 found.append((BESIDE, below))
         return found, place
+
+
+def _is_one_user():
+    # type: () -> bool
+    try:
+        return len(set(posix.getresuid())) == 1
+    except OSError:  # a filter for system calls may refuse it
+        return False
 
 
 def _absolute(directory):

@@ -1,13 +1,22 @@
-"""Boot a machine with its own systemd, run services on it, and shut it down again."""
+"""Boot a machine with its own systemd, run services or a script on it, and shut it down again."""
 
+import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from distro.chroots import Chroot
+from distro.chroots import Chroot, Image
+from distro.conftest import scratch_folder
+from distro.debian import DIST_PACKAGES, Suite
+from distro.packaging import install_packages, layer_on
 
 RESULTS = "/srv/results"
+PACKAGE = f"{DIST_PACKAGES}/idna"
+"""What the tree of a machine with systemd has: other tests show that all is built."""
+POLICY = "/etc/pycacheprefix.conf.d/50-test.conf"
 _SECONDS = 60
+_SCRIPT = "/srv/script"
 _TARGET = "results.target"
 _OWN_TARGET = "[Unit]\nRequires=basic.target\nAfter=basic.target\n"
 """What is booted into: nothing but the services that are asked for."""
@@ -24,6 +33,18 @@ StandardError=file:{results}/{name}.err
 ExecStopPost=+/bin/sh -c 'echo $EXIT_STATUS >{results}/{name}.status'
 """
 
+_DRIVER = f"""\
+[Unit]
+SuccessAction=poweroff
+FailureAction=poweroff
+[Service]
+Type=exec
+ExecStart=/bin/sh -eu {_SCRIPT}
+StandardOutput=file:{RESULTS}/driver.out
+StandardError=file:{RESULTS}/driver.err
+ExecStopPost=+/bin/sh -c 'echo $EXIT_STATUS >{RESULTS}/driver.status'
+"""
+
 _LAST = """\
 [Unit]
 After={names}
@@ -32,6 +53,30 @@ SuccessAction=poweroff
 Type=oneshot
 ExecStart=/bin/true
 """
+
+
+@contextmanager
+def with_systemd(suite: Suite, unpackaged: Image) -> Iterator[Image]:
+    """Give a machine with systemd and the packages, whose tree is small."""
+    *ours, base = unpackaged.layers
+    command = "apt-get install -qq --no-install-recommends systemd-sysv apparmor"
+    below = layer_on(
+        Image((base,)), f"systemd-{suite.name}", (), f"DEBIAN_FRONTEND=noninteractive {command}"
+    )
+    image = Image((*ours, *below.layers))
+    with scratch_folder() as folder:
+        with image.running(folder) as chroot:
+            set_policy(chroot, suite)
+            install_packages(chroot)
+        yield image.topped_by(folder)
+
+
+def set_policy(chroot: Chroot, suite: Suite, more: str = "") -> None:
+    """Have one package compiled for one interpreter."""
+    policy = chroot.path(POLICY)
+    policy.parent.mkdir(exist_ok=True)
+    interpreter = suite.interpreters[0].directory
+    policy.write_text(f"interpreters = {interpreter}\nroots = {PACKAGE}\n{more}")
 
 
 def run_services(
@@ -61,6 +106,27 @@ def run_services(
     return {name: _left(chroot, name) for name in services}
 
 
+def run_script(chroot: Chroot, script: str, *, seconds: int = 480) -> str:
+    """Boot with all that is enabled, run a shell script meanwhile, and return what it printed."""
+    results = chroot.path(RESULTS)
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    chroot.path(_SCRIPT).write_text(script)
+    units = chroot.path("/etc/systemd/system")
+    (units / "driver.service").write_text(_DRIVER)
+    for link, target in {
+        "default.target": "/usr/lib/systemd/system/multi-user.target",
+        "multi-user.target.wants/driver.service": "/etc/systemd/system/driver.service",
+    }.items():
+        (units / link).parent.mkdir(exist_ok=True)
+        (units / link).unlink(missing_ok=True)
+        (units / link).symlink_to(target)
+    console = boot(chroot, seconds=seconds)
+    status, out, err = _left(chroot, "driver")
+    assert status == "0", (out, err, console[-4000:])
+    return out
+
+
 def _left(chroot: Chroot, name: str) -> tuple[str, str, str]:
     found = [chroot.path(f"{RESULTS}/{name}.{kind}") for kind in ("status", "out", "err")]
     assert found[0].is_file(), f"{name} did not run"
@@ -68,7 +134,7 @@ def _left(chroot: Chroot, name: str) -> tuple[str, str, str]:
     return status.strip(), out, err
 
 
-def boot(chroot: Chroot) -> str:
+def boot(chroot: Chroot, *, seconds: int = _SECONDS) -> str:
     """Boot the machine, and wait until it has shut itself down; return its console."""
     machine_id = chroot.path("/etc/machine-id")
     machine_id.write_text(f"{uuid.uuid4().hex}\n")
@@ -91,7 +157,7 @@ def boot(chroot: Chroot) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

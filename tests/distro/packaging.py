@@ -19,7 +19,7 @@ RECIPE = "1"
 PACKAGES = ("python3-pycache-sys", "pycache-sys")
 """What a user installs."""
 DEBS = "/srv/debs"
-PACKAGED = ("completions", "conf", "debian", "docs", "man", "src")
+PACKAGED = ("apparmor", "completions", "conf", "debian", "docs", "man", "src", "systemd")
 PACKAGED_FILES = ("LICENSE", "README.md", "pyproject.toml")
 LATER = {
     "sid": ("python3.15", "python3.15-minimal", "libpython3.15-minimal", "libpython3.15-stdlib")

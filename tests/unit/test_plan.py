@@ -346,3 +346,22 @@ def test_what_is_listed_is_built_though_an_image_has_it() -> None:
     image = {NAME: IMAGE, "b.cpython-311.pyc": IMAGE}
     add_directory(plan, sources, TreeDirectory(), prune=True, image=image)
     assert ([job.source for job in plan.jobs], len(plan.doubts)) == ([f"{DIRECTORY}/a.py"], 1)
+
+
+@pytest.mark.parametrize(
+    ("found", "order", "expected"),
+    [
+        (FRESH, ORDER, Freshness.FRESH),
+        (FRESH, ORDER._replace(is_doubtful=True), Freshness.STALE),
+        (entry(CHECKED), ORDER._replace(invalidation=Invalidation.CHECKED_HASH), Freshness.FRESH),
+        (
+            entry(CHECKED),
+            ORDER._replace(invalidation=Invalidation.CHECKED_HASH, is_doubtful=True),
+            Freshness.DOUBTFUL,
+        ),
+    ],
+)
+def test_what_was_built_for_another_root_is_known_by_its_hash(
+    found: Entry, order: Order, expected: Freshness
+) -> None:
+    assert judge(SOURCE, found, order) is expected

@@ -60,6 +60,8 @@ class Order(NamedTuple):
     force: bool = False
     listed: frozenset[str] = frozenset()
     """Sources that a package manager has written just now: their stamps say nothing."""
+    is_doubtful: bool = False
+    """Built for another root, perhaps: times prove nothing, only hashes do."""
     owner: int = 0
     world_readable: bool = True
     granularity: int = 1
@@ -143,9 +145,10 @@ def judge(status: stat_result, entry: Entry, order: Order) -> Freshness:
     ):
         return Freshness.STALE
     if flags == pyc.TIMESTAMP:
-        if header[8:] != pyc.timestamp_fields(status) or pyc.is_flattened(status):
+        is_certain = not (order.is_doubtful or pyc.is_flattened(status))
+        if header[8:] != pyc.timestamp_fields(status) or not is_certain:
             return Freshness.STALE
-    elif pyc.is_flattened(status):
+    elif order.is_doubtful or pyc.is_flattened(status):
         return Freshness.DOUBTFUL
     return Freshness.FRESH
 

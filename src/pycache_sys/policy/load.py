@@ -39,7 +39,7 @@ def write_ids(ids: Mapping[str, int], path: str = runtime.IDS_FILE) -> None:
     os.chmod(directory, 0o755)  # noqa: S103 - every start-up looks there, whatever the umask was
     text = "# Written by pycache-sys: the numbers of the names in its policy.\n"
     text += "".join(f"{name} = {number}\n" for name, number in sorted(ids.items()))
-    temporary = f"{path}.{os.urandom(8).hex()}"
+    temporary = f"{directory}/.pycache-sys-{os.urandom(8).hex()}.tmp"  # as packages remove them
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o644)
     try:

@@ -3,6 +3,8 @@
 It names the deployment, and how each file stands that decides what is built: the interpreters and
 their libraries, the directories of packages, the policy, the tree. Image-based systems give all
 their files the same mtime, but a directory of another deployment is another inode.
+
+It is taken away when a run begins and written when it ends: a run that was stopped leaves none.
 """
 
 import os
@@ -12,12 +14,11 @@ from contextlib import suppress
 
 from pycache_sys import __version__
 from pycache_sys.core.select import is_interpreter_name
+from pycache_sys.system import deployment
 from pycache_sys_runtime.startup import DIRECTORIES, FILE_NAME
 
 PATH = "/var/cache/pycache-sys/stamp"
 _SEARCHED = ("/usr/bin", "/usr/local/bin")
-_RELEASES = ("/etc/os-release", "/usr/lib/os-release")
-_DEPLOYMENT_WORDS = (b"ostree=", b"roothash=", b"usrhash=", b"root=", b"rootflags=")
 _CONSTANT = (
     *(f"{directory}/{FILE_NAME}" for directory in DIRECTORIES),
     *(f"{directory}/{FILE_NAME}.d" for directory in DIRECTORIES),
@@ -25,38 +26,44 @@ _CONSTANT = (
     "/usr/share/python3/bcep",
 )
 _WATCH = b"watch "
+_TREE = b"tree "
+_ROOTS = (b"release ", b"boot ", b"system ")
 _LONGEST = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def is_current(path: str = PATH) -> bool:
     """Tell whether everything is as the last whole run left it."""
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError:
-        return False
-    try:
-        status = os.fstat(descriptor)
-        is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
-        if not (stat.S_ISREG(status.st_mode) and is_ours):
-            return False
-        kept = os.read(descriptor, _LONGEST)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    lines = kept.split(b"\n")
-    watched = [line[len(_WATCH) :].rpartition(b" ")[0] for line in lines if line[:6] == _WATCH]
-    return kept == _describe(watched)
+    kept = _read(path)
+    return kept is not None and kept == _describe(_named(kept, _WATCH), _named(kept, _TREE))
 
 
-def write(watched: Iterable[str], path: str = PATH) -> None:
-    """Write down how things stand, with the files and directories given. Raises OSError."""
-    places = {*watched, *_CONSTANT}
-    text = _describe(sorted({os.fsencode(place) for place in places if "\n" not in place}))
+def is_of_this_root(path: str = PATH) -> bool:
+    """Tell whether the tree was last built for this very root, and not for one in its place."""
+    kept = _read(path)
+    if kept is None:
+        return False
+    return [line for line in kept.split(b"\n") if line.startswith(_ROOTS)] == deployment.describe()
+
+
+def describe(watched: Iterable[str]) -> bytes:
+    """Say how sources and interpreters stand before a run looks at them."""
+    places = {os.fsencode(place) for place in {*watched, *_CONSTANT} if "\n" not in place}
+    return _describe(sorted(places), ())
+
+
+def write(before: bytes, tree: Iterable[str], path: str = PATH) -> None:
+    """Write down how things stood before a run and how its tree stands now. Raises OSError.
+
+    Nothing is written where something has changed meanwhile: the next boot has to look.
+    """
+    watched = _named(before, _WATCH)
+    if _describe(watched, ()) != before:
+        return
+    text = _describe(watched, sorted(os.fsencode(place) for place in tree))
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o755, exist_ok=True)
-    temporary = f"{path}.{os.urandom(8).hex()}.tmp"
+    temporary = f"{directory}/.pycache-sys-{os.urandom(8).hex()}.tmp"  # as packages remove them
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o644)
     try:
@@ -74,37 +81,48 @@ def remove(path: str = PATH) -> None:
         os.unlink(path)
 
 
-def _describe(watched: Iterable[bytes]) -> bytes:
-    lines = [b"pycache-sys " + __version__.encode(), *_deployment()]
+def _read(path: str) -> bytes | None:
+    try:
+        descriptor = os.open(path, _READ)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
+        if stat.S_ISREG(status.st_mode) and is_ours:
+            return os.read(descriptor, _LONGEST)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _named(kept: bytes, kind: bytes) -> list[bytes]:
+    """List the places that lines of one kind are about."""
+    lines = [line for line in kept.split(b"\n") if line.startswith(kind)]
+    return [line[len(kind) :].rpartition(b" ")[0] for line in lines]
+
+
+def _describe(watched: Iterable[bytes], tree: Iterable[bytes]) -> bytes:
+    lines = [b"pycache-sys " + __version__.encode(), *deployment.describe()]
     for directory in _SEARCHED:
         with suppress(OSError):
             names = sorted(filter(is_interpreter_name, os.listdir(directory)))
             lines += [b"program " + _state(os.fsencode(f"{directory}/{name}")) for name in names]
     lines += [_WATCH + _state(place) for place in watched]
+    lines += [_TREE + _state(place) for place in tree]
     return b"\n".join(lines) + b"\n"
-
-
-def _deployment() -> list[bytes]:
-    """Name the operating system's build, and which of several roots this is."""
-    lines = []
-    for path in _RELEASES:
-        with suppress(OSError), open(path, "rb") as file:
-            lines += [b"release " + line for line in file.read(_LONGEST).split(b"\n") if line]
-            break
-    with suppress(OSError), open("/proc/cmdline", "rb") as file:
-        words = file.read(_LONGEST).split()
-        lines += [b"boot " + word for word in words if word.startswith(_DEPLOYMENT_WORDS)]
-    with suppress(OSError), open("/proc/self/mountinfo", "rb") as file:
-        mounts = [line.split() for line in file]
-        # the directory of the file system that is mounted: a deployment, a snapshot
-        lines += [b"mount " + m[4] + b" " + m[3] for m in mounts if m[4] in (b"/", b"/usr")]
-    return lines
 
 
 def _state(path: bytes) -> bytes:
     """Say how a file stands; the name comes first, and may have blanks."""
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return path + b" absent"
-    return path + b" %d/%d/%d" % (status.st_ino, status.st_size, status.st_mtime_ns)
+    # a link more or less changes a file's ctime, as when OSTree forgets another deployment; that of
+    # a directory tells two trees apart whose times are all 0, also where overlayfs shows one inode
+    changed = status.st_ctime_ns if stat.S_ISDIR(status.st_mode) else 0
+    state = (status.st_ino, status.st_size, status.st_mtime_ns, changed)
+    return path + b" %d/%d/%d/%d" % state
