@@ -40,7 +40,7 @@ install-system:
 check:
 	PYTHONPATH=src $(PYTHON) -m pytest
 
-SCRIPTS = .ci/run debian/check debian/py3compile.sh $(wildcard debian/*.preinst debian/*.postinst debian/*.prerm debian/*.postrm)
+SCRIPTS = .ci/run rpm/postun.sh alpm/pycache-sys.install alpm/PKGBUILD debian/check debian/py3compile.sh $(wildcard debian/*.preinst debian/*.postinst debian/*.prerm debian/*.postrm)
 
 lint:
 	shellcheck --severity=warning $(SCRIPTS)

@@ -20,6 +20,11 @@ case "$*" in
 *) echo no; exit 1 ;;
 esac
 """
+PACMAN = """#!/bin/sh
+[ "$1 $2 $3 $4" = "--query --list --quiet --" ] || exit 9
+[ "$5" = known-to-pacman ] || exit 1
+printf '/usr/lib/\\n/usr/lib/p.py\\n'
+"""
 
 
 @pytest.fixture
@@ -43,7 +48,9 @@ def test_dpkgs_paths_are_taken_and_its_sentences_are_not(programs: Path) -> None
 def test_the_next_packager_is_asked(programs: Path) -> None:
     program(programs, "dpkg-query", DPKG)
     program(programs, "rpm", RPM)
+    program(programs, "pacman", PACMAN)
     assert packagers.files_of("known-to-rpm") == ["/usr/lib/r.py", "/usr/lib/s.py"]
+    assert packagers.files_of("known-to-pacman") == ["/usr/lib/", "/usr/lib/p.py"]
 
 
 def test_root_runs_no_program_from_the_callers_search_path(

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from pycache_sys.core.errors import UsageError
-from pycache_sys.packagers import dpkg, rpm
+from pycache_sys.packagers import alpm, dpkg, rpm
 
 PACKAGERS: dict[str, Callable[[str], list[str] | None]] = {
     "dpkg": dpkg.files_of,
     "rpm": rpm.files_of,
+    "pacman": alpm.files_of,
 }
 
 

@@ -60,7 +60,7 @@ def held(path: str, *, seconds: float | None, waiting: Callable[[str], None]) ->
 
 def _open(path: str) -> int:
     try:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         descriptor = os.open(path, _FLAGS, 0o600)
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
