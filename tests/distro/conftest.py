@@ -32,7 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--each-once",
         action="store_true",
         help="run each test of tests/distro on one release and interpreter only, "
-        "not on all that it is made for",
+        "not on all that it is made for, and none of those marked soak",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of tests that have a command of their own."""
+    config.addinivalue_line(
+        "markers", "soak: many minutes for one test; not with --each-once, but with -m soak"
     )
 
 
@@ -43,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     choices = zip(ours, chosen([name_of(item) for item in ours]), strict=True)
-    left_out = {item for item, runs in choices if not runs}
+    left_out = {item for item, runs in choices if not runs or item.get_closest_marker("soak")}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
 

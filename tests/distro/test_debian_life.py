@@ -114,6 +114,7 @@ def installed(chroot: Chroot) -> list[str]:
     return [line.split()[1] for line in lines.splitlines() if line.startswith("installed ")]
 
 
+@pytest.mark.soak
 def test_no_pycache_with_the_programs_in_place_of_debians(alive: Chroot, suite: Suite) -> None:
     own = {name: alive.path(f"/usr/bin/{name}") for name in PROGRAMS}
     before = {name: path.read_bytes() for name, path in own.items() if path.exists()}

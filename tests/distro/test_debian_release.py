@@ -13,6 +13,7 @@ from distro.packaging_life import Life, apt, machine_of
 from distro.product import COMMAND, TREE
 
 pytest_plugins = ["distro.packaging_fixtures"]
+pytestmark = pytest.mark.soak
 
 ARRIVING: dict[str, tuple[Interpreter, ...]] = {
     "bookworm": (cpython("3.13"),),

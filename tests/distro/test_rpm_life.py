@@ -38,6 +38,7 @@ def life(tool: Tool, suite: Suite, rpm_installed: Installed) -> Iterator[RpmLife
         yield RpmLife(tool, outer, machine, suite)
 
 
+@pytest.mark.soak
 def test_the_tree_is_true_after_each_transaction(life: RpmLife) -> None:
     machine, suite = life.machine, life.suite
     others = set(machine.path(TREE).rglob("*"))
@@ -76,6 +77,7 @@ def test_the_tree_is_true_after_each_transaction(life: RpmLife) -> None:
     assert not machine.path(PRIVATE).exists()
 
 
+@pytest.mark.soak
 def test_it_upgrades_itself_and_removes_itself(life: RpmLife) -> None:
     machine = life.machine
     life.do("install", *OLD)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,8 @@ PYTHON = TRIXIE.interpreters[0]
 CACHES = "/var/cache/pycache-sys"
 LARGE = ("idna", "django", "docutils")
 OLD = 1_600_000_000
-CPU_SECONDS = 0.25
+CPU_SECONDS = 0.15
+"""50 ms is meant, on a machine that does nothing else; tests have to pass on any."""
 CHECKED_HASH = 3
 
 in_trixie = pytest.mark.parametrize("suite", [TRIXIE], ids=lambda suite: suite.name, indirect=True)
@@ -72,7 +73,7 @@ def modes(chroot: Chroot, *paths: str) -> list[str]:
 
 @in_trixie
 def test_a_boot_builds_what_is_not_there_and_the_next_does_nothing(
-    machine: Chroot, suite: Suite
+    machine: Chroot, suite: Suite, record_property: Callable[[str, object], None]
 ) -> None:
     for path in (TREE, CACHES):
         shutil.rmtree(machine.path(path))
@@ -97,7 +98,7 @@ def test_a_boot_builds_what_is_not_there_and_the_next_does_nothing(
     assert run_script(machine, script) == "success\n700\n"
     assert compiled(machine) == first
     spent = sum(map(seconds, machine.path(f"{RESULTS}/times").read_text().split()[2:]))
-    print("CPU seconds of an unchanged boot:", spent)
+    record_property("CPU seconds of an unchanged boot", spent)
     assert 0 < spent < CPU_SECONDS
 
 
