@@ -59,6 +59,8 @@ class Request(NamedTuple):
     """Sources that are compiled whatever their stamps say, where they are in a root."""
     only_prune: bool = False
     """Compile nothing."""
+    only_tree: bool = False
+    """Leave alone what stands beside the sources, whatever the policy says."""
     python_paths: Sequence[str] = ()
     python_specifiers: Sequence[Admits] = ()
     policy: Policy = Policy()
@@ -343,7 +345,7 @@ class _Run:
         """Remove bytecode beside the sources, or put it back, where that is asked for."""
         request = self._request
         task = request.in_place
-        if request.only_prune or self._root is not None:
+        if request.only_prune or request.only_tree or self._root is not None:
             return
         if task is None and request.is_whole and is_wanted(request.policy):
             task = Task()

@@ -87,7 +87,8 @@ def make_directories(directory):
     # type: (str) -> None
     """Make what is missing of a directory and of those above it, for the user alone.
 
-    Raises PermissionError where somebody else was quicker, as can be in ``/tmp``.
+    Raises PermissionError where somebody else was quicker, as can be in ``/tmp``, and
+    FileNotFoundError where what was made is gone again.
     """
     path = directory
     missing = []
@@ -105,5 +106,8 @@ def make_directories(directory):
             posix.mkdir(below, 0o700)
         except FileExistsError:
             pass  # another process was quicker
-    if not is_ones_own(directory, posix.geteuid()):
+    is_own = is_ones_own(directory, posix.geteuid())
+    if is_own is None:
+        raise FileNotFoundError(2, "removed by another process", directory)  # as gc: not for good
+    if not is_own:
         raise PermissionError(1, "somebody else may write it", directory)

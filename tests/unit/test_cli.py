@@ -1,5 +1,6 @@
 """The parser, and what errors become."""
 
+import argparse
 import os
 import signal
 import sys
@@ -38,6 +39,17 @@ def test_defaults_are_the_whole_system() -> None:
 @pytest.mark.parametrize(("option", "expected"), [("--prune", True), ("--no-prune", False)])
 def test_prune_is_said_either_way(option: str, expected: bool) -> None:
     assert build_parser().parse_args(["rebuild", option]).prune is expected
+
+
+def test_a_parser_for_one_verb_is_the_same_to_it() -> None:
+    def usages(parser: argparse.ArgumentParser) -> dict[str, str]:
+        (verbs,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+        return {name: one.format_help() for name, one in verbs.choices.items()}
+
+    everything = usages(build_parser())
+    assert len(everything) >= 6
+    for verb, text in everything.items():
+        assert usages(build_parser(verb)) == {verb: text}
 
 
 def test_jobs_have_a_ceiling() -> None:

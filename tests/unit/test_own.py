@@ -379,6 +379,13 @@ class TestMakeDirectories:
         keep.make_directories(f"{tmp_path}/a/b/c")
         assert (tmp_path / "a" / "b" / "c").is_dir()
 
+    def test_another_process_may_remove_it_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keep, "is_ones_own", lambda _path, _uid: None)
+        with pytest.raises(FileNotFoundError):
+            keep.make_directories(f"{tmp_path}/a/b")
+
     def test_one_that_others_write_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
         (tmp_path / "a").chmod(0o770)

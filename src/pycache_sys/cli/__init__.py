@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pycache_sys.cli.arguments import build_parser  # noqa: PLC0415 - the drop-in has its own
 
     _open_standard_streams()
-    namespace = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    namespace = build_parser(given[0] if given else "").parse_args(given)
     end_by_interrupt()
     try:
         status: int = namespace.run(namespace)

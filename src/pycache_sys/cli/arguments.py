@@ -9,8 +9,11 @@ from pycache_sys.core.model import Invalidation
 _LEVELS = (0, 1, 2)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; each verb's ``run`` is imported when it is called."""
+def build_parser(verb: str = "") -> argparse.ArgumentParser:
+    """Build the parser, or if ``verb`` names one only what it needs: most of a start is for this.
+
+    Each verb's ``run`` is imported when it is called.
+    """
     parser = argparse.ArgumentParser(
         prog="pycache-sys",
         description="Keep precompiled Python bytecode under /var/cache/python, where the FHS puts "
@@ -19,11 +22,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pycache-sys {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    _add_rebuild(verbs)
-    _add_prune(verbs)
-    _add_policy(verbs)
-    _add_enable(verbs)
-    _add_migrate(verbs)
+    additions = {
+        "rebuild": _add_rebuild,
+        "prune": _add_prune,
+        "verify": _add_verify,
+        "purge": _add_purge,
+        "explain": _add_explain,
+        "policy": _add_policy,
+        "enable": _add_enable,
+        "disable": _add_disable,
+        "migrate": _add_migrate,
+        "gc": _add_gc,
+    }
+    for add in [additions[verb]] if verb in additions else additions.values():
+        add(verbs)
     return parser
 
 
@@ -110,6 +122,50 @@ def _add_prune(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     _add_run(verb)
 
 
+def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "verify",
+        help="say what is wrong with the tree, change nothing",
+        description="Look at every file of the tree (or at those of the given PATHs), load its "
+        "bytecode, and print a line for whatever is wrong. The exit status is 1 then.",
+    )
+    verb.set_defaults(run=_run_verify, best_effort=False)
+    verb.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
+    )
+    verb.add_argument(
+        "--deep", action="store_true", help="compile each source, too, and compare the code"
+    )
+    _add_python(verb)
+    verb.add_argument(
+        "--tree", metavar="DIR", help="look at a tree of your own in DIR, not /var/cache/python"
+    )
+    _add_root(verb)
+    _add_config(verb)
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    loudness = verb.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="name every file left out, and say the counts"
+    )
+
+
+def _add_purge(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "purge",
+        help="remove the whole tree",
+        description="Remove all bytecode from the tree, and the tree if nothing else is in it. "
+        "What has a name that pycache-sys would not give stays, and is named.",
+    )
+    verb.set_defaults(run=_run_purge)
+    verb.add_argument(
+        "--tree", metavar="DIR", help="remove a tree of your own in DIR, not /var/cache/python"
+    )
+    _add_root(verb)
+    _add_config(verb)
+    _add_run(verb)
+
+
 def _add_run(group: "argparse._ActionsContainer") -> None:
     """Add how a run goes about its work."""
     group.add_argument(
@@ -128,6 +184,25 @@ def _add_run(group: "argparse._ActionsContainer") -> None:
     loudness = group.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
     loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left out")
+
+
+def _add_explain(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "explain",
+        help="say which file an import would load, and why no other",
+        description="Say for modules which file would be loaded and from which layer, why each "
+        "other layer does not serve, and what would be written where. Nothing is executed.",
+    )
+    verb.set_defaults(run=_run_explain, best_effort=False)
+    verb.add_argument(
+        "modules", nargs="+", metavar="MODULE|PATH", help="a module like json.decoder, or a source"
+    )
+    _add_python(verb)
+    verb.add_argument("--user", metavar="NAME|UID", help="as this user (default: you)")
+    verb.add_argument("--json", action="store_true", help="print it as JSON")
+    verb.add_argument(
+        "-v", "--verbose", action="store_true", help="also paths, owners and modes of each layer"
+    )
 
 
 def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -178,20 +253,24 @@ def _add_enable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     enable.add_argument(
         "--show", action="store_true", help="change nothing, say which interpreters have the hook"
     )
+    _add_hook(enable, "reach virtual environments, too: by sitecustomize in the standard library")
+
+
+def _add_disable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     disable = verbs.add_parser(
         "disable",
         help="take the start-up hook away from interpreters",
         description="Take away what enable has brought, to the byte.",
     )
     disable.set_defaults(run=_run_disable, best_effort=False)
-    for verb, meaning in (
-        (enable, "reach virtual environments, too: by sitecustomize in the standard library"),
-        (disable, "take away only what reaches virtual environments"),
-    ):
-        _add_python(verb)
-        verb.add_argument("--venvs", action="store_true", help=meaning)
-        _add_config(verb)
-        verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_hook(disable, "take away only what reaches virtual environments")
+
+
+def _add_hook(verb: argparse.ArgumentParser, venvs: str) -> None:
+    _add_python(verb)
+    verb.add_argument("--venvs", action="store_true", help=venvs)
+    _add_config(verb)
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -218,6 +297,39 @@ def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     loudness = verb.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
     loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left")
+
+
+def _add_gc(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "gc",
+        help="tidy your own cache, or as root that of each user",
+        description="Remove from your own cache what has lost its source, what was not used for "
+        "long, and what is too much. What the start-up hook did not put there stays.",
+    )
+    verb.set_defaults(run=_run_gc, best_effort=False)
+    verb.add_argument(
+        "--all-users", action="store_true", help="tidy the cache of each user, as that user"
+    )
+    verb.add_argument(
+        "--older-than",
+        type=_age,
+        metavar="AGE",
+        help="remove what was not used for so long, like 12h or 30d (default: the policy's, 90d)",
+    )
+    verb.add_argument(
+        "--max-size",
+        type=_size,
+        metavar="SIZE",
+        help="leave no more than this, like 200M, the last used (default: the policy's, 1G)",
+    )
+    verb.add_argument(
+        "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
+    )
+    _add_config(verb)
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    loudness = verb.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="name every file")
 
 
 def _add_sources(group: "argparse._ActionsContainer") -> None:
@@ -257,6 +369,12 @@ def _add_config(group: "argparse._ActionsContainer") -> None:
     )
 
 
+def _run_explain(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import explain  # noqa: PLC0415 - the parser alone stays quick
+
+    return explain.run(namespace)
+
+
 def _run_policy_check(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import policy  # noqa: PLC0415 - the parser alone stays quick
 
@@ -287,7 +405,18 @@ def _run_migrate(namespace: argparse.Namespace) -> int:
     return migrate.run(namespace)
 
 
+def _run_gc(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import gc  # noqa: PLC0415 - as above
+
+    return gc.run(namespace)
+
+
 def _run_rebuild(namespace: argparse.Namespace) -> int:
+    if namespace.if_changed:
+        from pycache_sys.cli import unchanged  # noqa: PLC0415 - as above
+
+        if unchanged.is_unchanged(namespace):
+            return 0
     from pycache_sys.cli import rebuild  # noqa: PLC0415 - the parser alone stays quick
 
     return rebuild.run(namespace)
@@ -299,6 +428,18 @@ def _run_prune(namespace: argparse.Namespace) -> int:
     return prune.run(namespace)
 
 
+def _run_verify(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import verify  # noqa: PLC0415 - as above
+
+    return verify.run(namespace)
+
+
+def _run_purge(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import purge  # noqa: PLC0415 - as above
+
+    return purge.run(namespace)
+
+
 def _levels(text: str) -> tuple[int, ...]:
     try:
         levels = sorted({int(part) for part in text.split(",")})
@@ -307,6 +448,18 @@ def _levels(text: str) -> tuple[int, ...]:
     if not levels or any(level not in _LEVELS for level in levels):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of levels like 0,1,2")
     return tuple(levels)
+
+
+def _age(text: str) -> int:
+    from pycache_sys.cli.gc import read_age  # noqa: PLC0415 - as above
+
+    return read_age(text)
+
+
+def _size(text: str) -> int:
+    from pycache_sys.cli.gc import read_size  # noqa: PLC0415 - as above
+
+    return read_size(text)
 
 
 def _positive(text: str) -> int:

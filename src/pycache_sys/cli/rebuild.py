@@ -18,13 +18,6 @@ from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
     _check_usage(namespace)
-    if namespace.if_changed:
-        from pycache_sys.system import stamp  # noqa: PLC0415 - at most boots, this is all
-
-        if stamp.is_current():
-            if not namespace.quiet:
-                print("pycache-sys: nothing has changed since the last run")
-            return ExitStatus.DONE
     if namespace.root:
         from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
 
@@ -117,12 +110,6 @@ def _check_usage(namespace: argparse.Namespace) -> None:
         raise UsageError(
             "--from-stdin cannot be combined with PATHs or packages",
             hint="it means everything, and what standard input lists for certain",
-        )
-    other = namespace.python or namespace.tree or namespace.root or namespace.config
-    if namespace.if_changed and (named or other):
-        raise UsageError(
-            "--if-changed is for the whole system tree",
-            hint="leave out PATHs, --package, --python, --tree, --root and --config",
         )
 
 

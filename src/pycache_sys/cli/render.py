@@ -102,6 +102,19 @@ class Progress:
                 self._bar.refresh()
 
     def _show(self, plan: Plan, interpreter: str) -> None:
+        self._start(
+            f"compiling for {plan.order.directory}",
+            len(plan.jobs),
+            f"{interpreter}: compiling {len(plan.jobs)} sources",
+        )
+
+    def began(self, words: str, total: int) -> None:
+        """Start the bar for something else than a plan."""
+        if total and self._wants_bar:
+            self._start(words, total, f"{words}: {total}")
+
+    def _start(self, words: str, total: int, plain: str) -> None:
+        """Start a bar, or where that cannot be shown, print a line."""
         if self._bar is None:
             try:
                 from rich.console import Console  # noqa: PLC0415 - only where a terminal is shown something
@@ -113,7 +126,7 @@ class Progress:
                 )
                 from rich.progress import Progress as RichProgress  # noqa: PLC0415 - as above
             except ImportError:
-                print(f"{interpreter}: compiling {len(plan.jobs)} sources", file=sys.stderr)
+                print(plain, file=sys.stderr)
                 return
             self._bar = RichProgress(
                 TextColumn("{task.description}"),
@@ -125,9 +138,7 @@ class Progress:
                 auto_refresh=False,  # that is a thread, and workers are forked beside it
             )
             self._bar.start()
-        self._task = self._bar.add_task(
-            f"compiling for {plan.order.directory}", total=len(plan.jobs)
-        )
+        self._task = self._bar.add_task(words, total=total)
 
 
 def print_report(report: Report, *, quiet: bool, verbose: bool, brief: bool = False) -> None:

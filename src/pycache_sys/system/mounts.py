@@ -47,6 +47,10 @@ class Mounts:
                 self._silent.add(waiting.pop(0))
         return frozenset(self._silent.intersection(relevant))
 
+    def inside(self, place: str) -> frozenset[str]:
+        """Name the mount points below a place, without looking at them."""
+        return frozenset(p for p in self._points if p != place and is_below(p, place))
+
     def refusal(self, path: str) -> Refusal | None:
         """Say why a path must not be looked at, if it lies on a silent mount."""
         if self.silent([path]):

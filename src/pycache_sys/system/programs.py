@@ -2,7 +2,10 @@
 
 import os
 
+CHECK = "check.py"
 COMPILE = "compile.py"
+EXPLAIN_LAYERS = "explain_layers.py"
+EXPLAIN = "explain.py"
 IDENTIFY = "identify.py"
 _FOLDER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
@@ -27,4 +30,5 @@ def arguments(name: str) -> list[str]:
 
 def keep_texts() -> None:
     """Read the programs, for the time when our folder cannot be reached any more."""
-    _texts.update({name: text(name) for name in (COMPILE, IDENTIFY)})
+    _texts.update({name: text(name) for name in (COMPILE, EXPLAIN_LAYERS, EXPLAIN, IDENTIFY)})
+    _texts[CHECK] = f"COMPILE_TEXT = {_texts[COMPILE]!r}\n{text(CHECK)}"

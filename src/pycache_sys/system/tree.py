@@ -105,6 +105,26 @@ class Tree:
                 hint="make the directory writable, or choose another with --tree DIR",
             ) from error
 
+    def check_top(self) -> None:
+        """Check that a tree that is there is safe to write. Raises TreeError or OSError."""
+        if self.is_system:
+            self._check_way()
+        if os.path.islink(self.path):
+            raise TreeError(
+                f"{self.path} is a symbolic link",
+                hint=f"name the directory that it leads to: --tree {os.path.realpath(self.path)}",
+            )
+        self._directory("")
+
+    def remove_top(self) -> bool:
+        """Remove the top directory if nothing is in it any more; tell whether it went."""
+        self.close()
+        try:
+            os.rmdir(self.path)
+        except OSError:
+            return False
+        return True
+
     def tidy(self) -> None:
         """Remove what a killed run left half made at the top; elsewhere plans do."""
         for name in self.read_directory("").entries:

@@ -1,0 +1,82 @@
+"""The verb ``purge``."""
+
+import argparse
+import os
+import sys
+
+from pycache_sys.cli.rebuild import load_policy, wait_seconds
+from pycache_sys.cli.render import Progress, printable
+from pycache_sys.core.report import ExitStatus
+from pycache_sys.policy.keys import SYSTEM_TREE
+from pycache_sys.purge import Purged, Request, purge
+
+_LISTED = 20
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Run the verb and return its exit status."""
+    if namespace.root:
+        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
+
+        enter(namespace.root)
+    policy = load_policy(namespace)
+    tree = namespace.tree and os.path.abspath(namespace.tree)
+    request = Request(
+        tree=tree or policy.view()[SYSTEM_TREE],
+        policy=policy,
+        dry_run=namespace.dry_run,
+        wait_seconds=wait_seconds(namespace),
+    )
+    result = Purged(tree=request.tree, dry_run=request.dry_run)
+    interrupted = False
+    with Progress(quiet=namespace.quiet or namespace.json, list_plan=False) as progress:
+        try:
+            purge(request, result, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+    if namespace.json:
+        import json  # noqa: PLC0415 - most calls print lines
+
+        json.dump(result.as_json(), sys.stdout, indent=2)
+        print()
+    else:
+        _print(result, quiet=namespace.quiet, verbose=namespace.verbose)
+    if interrupted:
+        print(
+            "pycache-sys: interrupted; what is left of the tree is valid, run again for the rest",
+            file=sys.stderr,
+        )
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.DONE if namespace.best_effort else result.exit_status
+
+
+def _print(result: Purged, *, quiet: bool, verbose: bool) -> None:
+    """Print what went on stdout, and what has stayed on stderr."""
+    if not quiet:
+        for path in sorted(result.removals) if result.dry_run or verbose else ():
+            print(f"remove  {printable(path)}")
+        print(summary(result))
+        sys.stdout.flush()
+        _complain(result.left, verbose=verbose)
+    _complain(result.failures, verbose=True)
+
+
+def summary(result: Purged) -> str:
+    """Say in a line what was done."""
+    number = len(result.removals)
+    files = "1 file" if number == 1 else f"{number} files"
+    verb = "to remove" if result.dry_run else "removed"
+    line = f"{printable(result.tree)}: {verb} {files} ({result.size / (1 << 20):.1f} MiB)"
+    if result.left:
+        line += f", left alone {len(result.left)}"
+    if result.failures:
+        line += f", failed {len(result.failures)}"
+    return line
+
+
+def _complain(found: list[tuple[str, str]], *, verbose: bool) -> None:
+    """Name what has stayed."""
+    for path, why in sorted(found)[: None if verbose else _LISTED]:
+        print(f"pycache-sys: {printable(path)}: {printable(why)}", file=sys.stderr)
+    if not verbose and len(found) > _LISTED:
+        print(f"pycache-sys: and {len(found) - _LISTED} more (-v names them)", file=sys.stderr)
