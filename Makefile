@@ -31,6 +31,8 @@ install: wheel
 install-system:
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system systemd/system/*
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system-preset systemd/system-preset/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/user systemd/user/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/user-preset systemd/user-preset/*
 	install -D -m 644 -t $(DESTDIR)/usr/lib/sysusers.d systemd/sysusers.d/*
 	install -D -m 644 -t $(DESTDIR)/usr/lib/tmpfiles.d systemd/tmpfiles.d/*
 	install -D -m 644 -t $(DESTDIR)/usr/share/user-tmpfiles.d systemd/user-tmpfiles.d/*

@@ -74,6 +74,8 @@ COMMON = (
     "lib/sysusers.d",
     "lib/systemd/system",
     "lib/systemd/system-preset",
+    "lib/systemd/user",
+    "lib/systemd/user-preset",
     "lib/tmpfiles.d",
     "share/bash-completion/completions",
     "share/doc",

@@ -19,7 +19,7 @@ pytest_plugins = ["distro.packaging_fixtures"]
 LEFT = ": not made by pycache-sys, left in place"
 KEPT_BY_OTHERS = ("var/lib/dpkg", "var/lib/apt", "var/log", "var/cache/apt", "var/cache/debconf")
 """What dpkg, apt and others write about every package."""
-UNTIL_PURGED = ("etc/apparmor.d", "etc/systemd", "var/lib/systemd/deb-systemd-helper-enabled")
+UNTIL_PURGED = ("etc/apparmor.d", "etc/systemd", "var/lib/systemd/deb-systemd-")
 """Where a package that is merely removed leaves configuration files, and what is enabled."""
 ACCOUNTS = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 

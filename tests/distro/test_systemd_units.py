@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,11 +17,12 @@ from distro.product import TREE
 pytest_plugins = ["distro.packaging_fixtures"]
 
 RELEASES = [suite for suite in SUITES if not suite.moving]
-UNITS = ("pycache-sys-boot.service", "pycache-sys-rebuild.service")
+BUILDERS = ("pycache-sys-boot.service", "pycache-sys-rebuild.service")
+UNITS = (*BUILDERS, "pycache-sys-gc.service")
+STATES = {BUILDERS[0]: "enabled", BUILDERS[1]: "static", "pycache-sys-gc.timer": "enabled"}
 EXPOSURE = 4.0
 CAPABILITIES = "cap_kill cap_setgid cap_setuid"
 OWN = f"{HOME}/.cache/pycache-sys"
-OF_ROOT = "/var/cache/pycache-sys/root"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ in_each = pytest.mark.parametrize("suite", RELEASES, ids=lambda suite: suite.nam
 
 @in_each
 def test_units_are_sound_and_confined(machine: Chroot, suite: Suite) -> None:
-    done = machine.attempt("systemd-analyze", "verify", "--man=no", *UNITS)
+    done = machine.attempt("systemd-analyze", "verify", "--man=no", *UNITS, "pycache-sys-gc.timer")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for unit in UNITS:
         said = machine.run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit)
@@ -56,7 +56,7 @@ def test_units_are_sound_and_confined(machine: Chroot, suite: Suite) -> None:
 def test_units_differ_in_what_they_may_write_and_nothing_else() -> None:
     """What they are kept from is written down in each, for whoever reads it."""
     folder = REPOSITORY / "systemd/system"
-    texts = [(folder / unit).read_text() for unit in UNITS]
+    texts = [(folder / unit).read_text() for unit in BUILDERS]
     services = [text.partition("[Service]\n")[2].partition("[Install]")[0] for text in texts]
     settings = [{line for line in text.split("\n") if line[:1].isalpha()} for text in services]
     own = ("Type=", "ExecStart=", "ReadWritePaths=", "StateDirectory=")
@@ -68,14 +68,16 @@ def test_units_differ_in_what_they_may_write_and_nothing_else() -> None:
 @in_each
 def test_what_is_enabled(machine: Chroot, suite: Suite) -> None:
     """By the package, and by the preset, where a distribution goes by that."""
-    assert states(machine) == ["enabled", "static"]
-    machine.run("systemctl", "--root=/", "disable", UNITS[0])
-    machine.run("systemctl", "--root=/", "preset", *UNITS)
-    assert states(machine) == ["enabled", "static"]
+    assert states(machine) == STATES
+    assert states(machine, "--global")["pycache-sys-gc.timer"] == "enabled"
+    machine.run("systemctl", "--root=/", "disable", BUILDERS[0], "pycache-sys-gc.timer")
+    machine.run("systemctl", "--root=/", "preset", *STATES)
+    assert states(machine) == STATES
 
 
-def states(chroot: Chroot) -> list[str]:
-    return [chroot.attempt("systemctl", "--root=/", "is-enabled", u).stdout.strip() for u in UNITS]
+def states(chroot: Chroot, *options: str) -> dict[str, str]:
+    command = ("systemctl", "--root=/", *options, "is-enabled")
+    return {unit: chroot.attempt(*command, unit).stdout.strip() for unit in STATES}
 
 
 @in_each
@@ -109,32 +111,12 @@ def test_tmpfiles_make_what_is_missing_and_take_over_nothing(machine: Chroot, su
 
 
 @in_each
-@pytest.mark.parametrize("whose", [HOME, "/root"], ids=["user", "root"])
-def test_only_what_nobody_reads_grows_old(machine: Chroot, suite: Suite, whose: str) -> None:
-    """Whatever its time of modification is; and root's own, by the system's list."""
-    if whose == HOME:
-        add_user(machine)
-        top, rules, user = OWN, "/usr/share/user-tmpfiles.d/pycache-sys.conf", 1000
-    else:
-        top, rules, user = OF_ROOT, "/usr/lib/tmpfiles.d/pycache-sys.conf", 0
-    folder = machine.path(f"{top}/3.13/srv")
-    folder.mkdir(parents=True)
-    files = [folder / name for name in ("read.pyc", "unread.pyc", "new.pyc")]
-    for file in files[:2]:
-        file.write_bytes(b"x")
-        os.utime(file, (0, 0))
-    for path in (*folder.rglob("*"), folder, *folder.parents):
-        if path.is_relative_to(machine.path(HOME)):
-            os.chown(path, user, user)
-    time.sleep(2.5)
-    files[0].read_bytes()
-    files[2].write_bytes(b"x")
-    kept = machine.path(rules).read_text()
-    assert "90d" in kept
-    machine.path("/srv/quick.conf").write_text(kept.replace("90d", "2s"))
-    options = ["--user"] if whose == HOME else []
-    environment = (f"HOME={whose}", f"XDG_RUNTIME_DIR={whose}")
-    command = ("systemd-tmpfiles", *options, "--clean", "/srv/quick.conf")
-    done = machine.attempt("env", *environment, *command, user=user)
+def test_a_users_cache_is_private(machine: Chroot, suite: Suite) -> None:
+    add_user(machine)
+    machine.run("mkdir", "-p", f"{OWN}/3.13", user=1000)
+    machine.run("systemd-tmpfiles", "--create", "pycache-sys.conf")
+    command = ("systemd-tmpfiles", "--user", "--create", "--clean")
+    environment = (f"HOME={HOME}", f"XDG_RUNTIME_DIR={HOME}")
+    done = machine.attempt("env", *environment, *command, user=1000)
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(path.name for path in folder.iterdir()) == ["new.pyc", "read.pyc"]
+    assert machine.run("stat", "-c", "%u %a", OWN, f"{OWN}/3.13") == "1000 700\n1000 755\n"
