@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pycache_sys import rebuild
+from pycache_sys import build_request, rebuild
 from pycache_sys.core.errors import TreeError
 from pycache_sys.core.in_place import level_of, source_named_by
 from pycache_sys.core.report import Report
@@ -49,7 +49,7 @@ def migrate(request: Request, report: Report, observer: rebuild.Observer) -> Non
             hint="run it as root, or with --dry-run to see what it would do",
         )
     paths = tuple(os.path.abspath(path) for path in request.paths)
-    build = rebuild.Request(
+    build = build_request.Request(
         tree=request.policy.view()[keys.SYSTEM_TREE],
         paths=paths,
         packages=request.packages,
@@ -72,7 +72,7 @@ def migrate(request: Request, report: Report, observer: rebuild.Observer) -> Non
 
 
 def _build_other_levels(
-    request: Request, paths: Sequence[str], build: rebuild.Request, observer: rebuild.Observer
+    request: Request, paths: Sequence[str], build: build_request.Request, observer: rebuild.Observer
 ) -> None:
     """Build what the ledger names besides level 0: the tree's own levels may be fewer now.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pycache_sys import rebuild
+from pycache_sys import build_request
 from pycache_sys.core.entries import is_folder_of_ours, is_named_by_us
 from pycache_sys.core.errors import TreeError
 from pycache_sys.core.report import ExitStatus
@@ -99,8 +99,8 @@ def purge(request: Request, result: Purged, observer: Observer) -> None:
     left of the tree is valid.
     """
     started = time.monotonic()
-    asked = rebuild.Request(tree=request.tree, policy=request.policy, dry_run=request.dry_run)
-    tree = rebuild.tree_of(asked)
+    asked = build_request.Request(tree=request.tree, policy=request.policy, dry_run=request.dry_run)
+    tree = build_request.tree_of(asked)
     try:
         if not os.path.lexists(tree.path):
             result.is_gone = True

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from pycache_sys.build_request import Request
 from pycache_sys.core import debian
 from pycache_sys.core.debian import Range, Version
 from pycache_sys.core.errors import PycacheSysError
@@ -20,7 +21,7 @@ from pycache_sys.named_sources import sources_in, sources_of
 from pycache_sys.policy import examine, keys
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.values import AUTO
-from pycache_sys.rebuild import Observer, Request, rebuild
+from pycache_sys.rebuild import Observer, rebuild
 from pycache_sys.system.bootstrap import compile_beside, loaded_before_hooks, own_sources
 from pycache_sys_runtime import startup
 from pycache_sys_runtime.pythons import match_python

@@ -4,17 +4,16 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pycache_sys import packagers
 from pycache_sys.apply import Writer, remove_entries, resolve_doubts
-from pycache_sys.core.errors import TreeError
+from pycache_sys.build_request import Request, account_for, tree_of
 from pycache_sys.core.model import Invalidation, Outcome, Reason
 from pycache_sys.core.plan import Order, Plan
 from pycache_sys.core.report import Report
-from pycache_sys.core.select import folder_of, is_below, tag_of
+from pycache_sys.core.select import folder_of, tag_of
 from pycache_sys.discover import (
-    Admits,
     Target,
     make_targets,
     name_paths,
@@ -24,66 +23,19 @@ from pycache_sys.discover import (
 from pycache_sys.in_place.task import Scene, Task, is_wanted
 from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
-from pycache_sys.policy.model import Policy, subject_of
+from pycache_sys.policy.model import subject_of
 from pycache_sys.survey import survey, survey_orphan
 from pycache_sys.system import deployment, lock, offline, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.bootstrap import keep_own
 from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.privileges import (
-    ACCOUNT,
-    Account,
-    can_become,
-    nobody_else,
-    worker_account,
-)
-from pycache_sys.system.tree import SYSTEM_TREE, Tree
+from pycache_sys.system.tree import Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys.system.workers import Limits, Pool, WorkersError
 from pycache_sys_runtime import startup
 
 _PASSING = frozenset({Reason.WRITE, Reason.WORKER, Reason.CHANGED, Reason.TIME_LIMIT})
 """Failures that another run may not have."""
-
-
-class Request(NamedTuple):
-    """What the command line asks for; what it leaves open (None, empty) the policy says.
-
-    ``tree`` is absolute; no paths and packages: everything.
-    """
-
-    tree: str = SYSTEM_TREE
-    paths: Sequence[str] = ()
-    packages: Sequence[str] = ()
-    listed: frozenset[str] = frozenset()
-    """Sources that are compiled whatever their stamps say, where they are in a root."""
-    only_prune: bool = False
-    """Compile nothing."""
-    only_tree: bool = False
-    """Leave alone what stands beside the sources, whatever the policy says."""
-    python_paths: Sequence[str] = ()
-    python_specifiers: Sequence[Admits] = ()
-    policy: Policy = Policy()
-    levels: tuple[int, ...] | None = None
-    invalidation: Invalidation | None = None
-    force: bool = False
-    jobs: int | None = None
-    prune: bool | None = None
-    dry_run: bool = False
-    wait_seconds: float | None = None
-    limits: Limits | None = None
-    in_place: Task | None = None
-    """What to do with bytecode beside the sources; None for what the policy says."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether all that the interpreters have is meant."""
-        return not (self.paths or self.packages)
-
-    @property
-    def workers(self) -> int:
-        """Say how many processes compile."""
-        return self.jobs or self.policy.view()[keys.JOBS] or len(os.sched_getaffinity(0))
 
 
 class Observer(Protocol):
@@ -142,7 +94,7 @@ class _Run:
             stamp.remove()  # until the run has come to its end
         self._access = Access(
             trust=RootTrust() if self._tree.is_system else CallerTrust(),
-            account=_account(self._tree, report),
+            account=account_for(self._tree, report),
             mounts=Mounts(),
             is_restricted=self._tree.is_system,
         )
@@ -384,47 +336,3 @@ class _Run:
                 )
                 plan = survey_orphan(self._tree, order, is_left_out=True)
                 self._take_over(plan, found.path)
-
-
-def tree_of(request: Request) -> Tree:
-    """Decide whose tree it is: the system's has rules of its own, and is root's."""
-    view = request.policy.view()
-    wanted = os.path.realpath(request.tree)
-    for tree in (view[keys.SYSTEM_TREE], view[keys.IMAGE_TREE]):
-        system = os.path.realpath(tree)
-        if wanted == system:
-            if os.geteuid() != 0 and not request.dry_run:
-                raise TreeError(
-                    f"only root writes {tree}",
-                    hint="run it as root, or build a tree of your own with --tree DIR",
-                )
-            return Tree(tree, is_system=True)
-        if is_below(wanted, system):
-            raise TreeError(
-                f"{request.tree} is a part of the system tree, not a tree",
-                hint=f"name {tree} itself, or choose a directory elsewhere",
-            )
-    return Tree(request.tree, is_system=False)
-
-
-def _account(tree: Tree, report: Report) -> Account | None:
-    """Choose whom workers run as, and say so in the report."""
-    if not tree.is_system:
-        report.workers_detail = "the tree is your own"
-        return None
-    if os.geteuid() != 0:
-        report.workers_detail = "the caller is not root"
-        return None
-    account = worker_account()
-    name = ACCOUNT
-    if offline.entered() is not None:  # a system that is no more than files may have no accounts
-        account, name = (account, name) if account else (nobody_else(None), "nobody's account")
-        if not can_become(account):
-            report.workers_detail = "there are no other accounts here"
-            return None
-    if account is None:
-        report.workers_detail = f"there is no account {ACCOUNT}"
-        return None
-    report.workers = "account"
-    report.workers_detail = f"{name} (uid {account.uid})"
-    return account

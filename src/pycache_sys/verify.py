@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pycache_sys import rebuild
+from pycache_sys import build_request, rebuild
 from pycache_sys.check import Bench, Body, account_for, check_bodies
 from pycache_sys.core.defects import (
     Defect,
@@ -110,7 +110,7 @@ class _Run:
         self._result = result
         self._observer = observer
         self._started = time.time_ns()
-        self._asked = rebuild.Request(
+        self._asked = build_request.Request(
             tree=request.tree,
             paths=request.paths,
             python_paths=request.python_paths,
@@ -120,7 +120,7 @@ class _Run:
             dry_run=True,
             only_tree=True,
         )
-        self._tree: Tree = rebuild.tree_of(self._asked)
+        self._tree: Tree = build_request.tree_of(self._asked)
         self._stock = Stock(self._tree, result)
         self._folders: dict[str, tuple[Order, Interpreter | None]] = {}
         self._skips: dict[str, Outcome] = {}

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from interpreters.builder import FOLDER, Builder, Run, matches, obeying_modes, pycs, stock_import
+from pycache_sys.build_request import Request
 from pycache_sys.core.plan import Plan
 from pycache_sys.core.report import Report
-from pycache_sys.rebuild import Request, rebuild
+from pycache_sys.rebuild import rebuild
 from pycache_sys.system.workers import Limits
 
 GOOD = ("a.py", "m/n.py", "z.py")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fake_system import OwnersOs
 from interpreters.builder import TAG, identity, pretend
+from pycache_sys import build_request
 from pycache_sys import rebuild as rebuilding
 from pycache_sys.cli import main
 from pycache_sys.cli.migrate import WORDS
@@ -108,7 +109,7 @@ class Place:
         """Build the tree."""
         report = Report(tree=str(self.top / "tree"))
         python = str(self.top / "python3.99")
-        request = rebuilding.Request(tree=report.tree, python_paths=[python], jobs=1)
+        request = build_request.Request(tree=report.tree, python_paths=[python], jobs=1)
         rebuilding.rebuild(request, report, Silent())
         return report
 

@@ -14,10 +14,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from interpreters.builder import FOLDER, TAG, identity, pretend, snapshot
+from pycache_sys.build_request import Request
 from pycache_sys.core.model import Reason
 from pycache_sys.core.plan import Order, Plan
 from pycache_sys.core.report import Report
-from pycache_sys.rebuild import Request, rebuild
+from pycache_sys.rebuild import rebuild
 from pycache_sys.survey import survey_orphan
 from pycache_sys.system.tree import Tree
 from pycache_sys_runtime import layout

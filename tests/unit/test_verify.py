@@ -12,9 +12,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from interpreters.builder import FOLDER, TAG, identity, pretend, snapshot
+from pycache_sys.build_request import Request
 from pycache_sys.core.defects import Verification
 from pycache_sys.core.report import Report
-from pycache_sys.rebuild import Request, rebuild
+from pycache_sys.rebuild import rebuild
 from pycache_sys.verify import Request as Question
 from pycache_sys.verify import verify
 from strategies import components, source_names

@@ -3,11 +3,11 @@
 import argparse
 import os
 
+from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.rebuild import is_done_elsewhere, load_policy, perform, wait_seconds
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.policy.keys import SYSTEM_TREE
-from pycache_sys.rebuild import Request
 from pycache_sys.system.offline import enter
 
 

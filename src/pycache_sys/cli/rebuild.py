@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_report
 from pycache_sys.core.errors import UsageError
@@ -11,7 +12,7 @@ from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
 from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy
-from pycache_sys.rebuild import Request, rebuild
+from pycache_sys.rebuild import rebuild
 from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 
 
