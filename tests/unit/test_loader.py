@@ -614,6 +614,19 @@ def test_who_may_become_somebody_else_looks_at_each_directory_again(
     assert (str(world.sources) in layers.known) is is_known
 
 
+def test_a_filter_that_refuses_to_say_who_we_are_hinders_nothing(
+    world: World, shown: ShownOs
+) -> None:
+    def refuse() -> tuple[int, int, int]:
+        raise PermissionError
+
+    shown.getresuid = refuse  # type: ignore[attr-defined]
+    layers = world.layers()
+    world.put(TREE)
+    assert world.load(layers) == world.load() != "source"
+    assert layers.known == {}
+
+
 class TestHugeEntries:
     @pytest.mark.parametrize("layer", LAYERS)
     def test_a_sparse_one_is_not_read(self, world: World, layer: str) -> None:

@@ -375,6 +375,7 @@ class TestMakeDirectories:
                 os.mkdir(f"{path}/b", 0o700)
 
         monkeypatch.setattr(fake, "mkdir", mkdir, raising=False)
+        monkeypatch.setattr(keep, "posix", fake)
         monkeypatch.setattr(own, "posix", fake)
         keep.make_directories(f"{tmp_path}/a/b/c")
         assert (tmp_path / "a" / "b" / "c").is_dir()
