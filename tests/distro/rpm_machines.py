@@ -41,7 +41,7 @@ CLAMPED = 1_704_067_200
 OURS = ("pycache-sys", "python3-pycache-sys")
 PRIVATE = "/usr/share/gizmo"
 SEALED = f"{DIST_PACKAGES}/sealed/six.pyc"
-MANY = 100_000
+MANY = 20_000
 
 WHEELS = (
     "django==5.2.7",
