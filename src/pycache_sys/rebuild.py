@@ -138,18 +138,23 @@ class _Run:
                 self._report.add(Outcome(path, Reason.WRITE, error.strerror or ""))
 
     def _begin_stamp(self, targets: Sequence[Target]) -> bytes:
-        """Say how everything stands that this run is about to look at."""
+        """Say how everything stands that this run is about to look at; b"" for no stamp.
+
+        None is left where a mount is silent: the next boot is to look whether it answers.
+        """
         watched = set(self._request.policy.files)
         for target in targets:
             found = target.interpreter
             watched |= {found.binary, *found.shared_objects, *found.library, *found.site}
             watched |= set(target.roots)
+        if self._access.mounts.silent(watched):
+            return b""
         return stamp.describe(watched)
 
     def _leave_stamp(self, before: bytes, targets: Sequence[Target]) -> None:
         """Write down what the tree was built for, unless another run may do better."""
         report = self._report
-        if report.stopped or any(o.reason in _PASSING for o in report.failures):
+        if not before or report.stopped or any(o.reason in _PASSING for o in report.failures):
             return
         path = self._tree.path
         try:
@@ -287,8 +292,9 @@ class _Run:
         for interpreter in {
             target.interpreter.path: target.interpreter for target in targets
         }.values():
+            site = tuple(s for s in interpreter.site if not self._access.mounts.silent([s]))
             try:
-                for outcome in keep_own(interpreter, own):
+                for outcome in keep_own(interpreter._replace(site=site), own):
                     self._report.add(outcome)
             except WorkersError as error:
                 self._report.add(Outcome(interpreter.path, Reason.WORKER, str(error)))
