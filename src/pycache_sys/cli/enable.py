@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.render import printable
+from pycache_sys.cli.render import print_json, printable
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.enable import JSON_VERSION, Delivery, Request, disable, enable, show
 from pycache_sys.policy.load import load
@@ -40,11 +40,7 @@ def _run(
     )
     results = act(request)
     if namespace.json:
-        import json  # noqa: PLC0415 - most calls print lines
-
-        answer = {"version": JSON_VERSION, "interpreters": [one.as_json() for one in results]}
-        json.dump(answer, sys.stdout, indent=2)
-        print()
+        print_json({"version": JSON_VERSION, "interpreters": [one.as_json() for one in results]})
     else:
         for result in results:
             _print(result, describe)

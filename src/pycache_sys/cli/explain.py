@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.render import printable
+from pycache_sys.cli.render import print_json, printable
 from pycache_sys.core.explanation import Answer, Hooked, Kind, Layer, Module, Place, Why
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.core.why import HOOK_WORDS, Who, Words, layer_reason, writing_reason
@@ -62,11 +62,8 @@ def run(namespace: argparse.Namespace) -> int:
     )
     results = explain(request)
     if namespace.json:
-        import json  # noqa: PLC0415 - most calls print lines
-
         found = [result.as_json(name_of) for result in results]
-        json.dump({"version": JSON_VERSION, "interpreters": found}, sys.stdout, indent=2)
-        print()
+        print_json({"version": JSON_VERSION, "interpreters": found})
     else:
         _print(results, is_verbose=namespace.verbose)
     is_fine = bool(results) and all(result.is_loaded for result in results)

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from pycache_sys.cli.render import printable
+from pycache_sys.cli.render import files_words, print_json, printable, space_words
 from pycache_sys.core.report import JSON_VERSION, ExitStatus
 from pycache_sys.core.tidying import NO_LIMIT, Refused, Tidied, Why
 from pycache_sys.gc import Request, gc
@@ -157,16 +157,13 @@ class _Watch:
 
 
 def _print_json(results: list[Tidied], seconds: float, *, dry_run: bool) -> None:
-    import json  # noqa: PLC0415 - most calls print lines
-
     answer = {
         "version": JSON_VERSION,
         "dry_run": dry_run,
         "caches": [cache.as_json() for cache in results if cache.is_there or cache.refused],
         "seconds": round(seconds, 3),
     }
-    json.dump(answer, sys.stdout, indent=2)
-    print()
+    print_json(answer)
 
 
 def _print(results: list[Tidied], seconds: float, namespace: argparse.Namespace) -> None:
@@ -188,7 +185,7 @@ def _print(results: list[Tidied], seconds: float, namespace: argparse.Namespace)
         files = sum(cache.files for cache in found)
         freed = sum(cache.freed for cache in found)
         verb = "to free" if namespace.dry_run else "freed"
-        total = f"{len(found)} caches: {_files(files)}, {_space(freed)} {verb}"
+        total = f"{len(found)} caches: {files_words(files)}, {space_words(freed)} {verb}"
         print(f"{total}  ({seconds:.1f} s)")
 
 
@@ -197,25 +194,17 @@ def summary(cache: Tidied, *, dry_run: bool) -> str:
     verb, freed = ("to remove", "to free") if dry_run else ("removed", "freed")
     line = f"{printable(cache.path)}: "
     if cache.files or cache.directories:
-        line += f"{verb} {_files(cache.files)}"
+        line += f"{verb} {files_words(cache.files)}"
         if cache.directories:
             line += f" and {cache.directories} director{'y' if cache.directories == 1 else 'ies'}"
-        line += f", {_space(cache.freed)} {freed}"
+        line += f", {space_words(cache.freed)} {freed}"
         reasons = [f"{number} {WORDS[why]}" for why, number in cache.removed.items() if number]
         line += f" ({', '.join(reasons)})" if reasons else ""
     else:
         line += "nothing to remove"
-    line += f"; left {_files(cache.left)}, {_space(cache.left_space)}"
+    line += f"; left {files_words(cache.left)}, {space_words(cache.left_space)}"
     if cache.foreign:
         line += f", and {cache.foreign} of others (-v names them)"
     if cache.failed:
         line += f"; failed {cache.failed}"
     return line
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"
-
-
-def _space(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB"

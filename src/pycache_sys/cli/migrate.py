@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.render import Progress, cleared_words, print_report, printable
+from pycache_sys.cli.render import Progress, cleared_words, print_json, print_report, printable
 from pycache_sys.core.in_place import Cleared, Left
 from pycache_sys.core.report import JSON_VERSION, ExitStatus, Report
 from pycache_sys.in_place.task import is_wanted
@@ -66,8 +66,6 @@ def run(namespace: argparse.Namespace) -> int:
 
 
 def _print_json(report: Report, result: Cleared, *, undo: bool) -> None:
-    import json  # noqa: PLC0415 - most calls print lines
-
     answer = {
         "version": JSON_VERSION,
         "dry_run": report.dry_run,
@@ -76,8 +74,7 @@ def _print_json(report: Report, result: Cleared, *, undo: bool) -> None:
         "files": result.removals,
         "rebuild": report.as_json(),
     }
-    json.dump(answer, sys.stdout, indent=2)
-    print()
+    print_json(answer)
 
 
 def _print(report: Report, result: Cleared, namespace: argparse.Namespace) -> None:

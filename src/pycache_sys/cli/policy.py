@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pycache_sys.cli.render import printable
+from pycache_sys.cli.render import print_json, printable
 from pycache_sys.core.errors import UsageError
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.policy import keys
@@ -35,7 +35,7 @@ def check(namespace: argparse.Namespace) -> int:
     policy, problems = examine_policy(namespace.file)
     errors = [p for p in problems if namespace.strict or not p.is_warning]
     if namespace.json:
-        _print_json(
+        print_json(
             {
                 "version": JSON_VERSION,
                 "files": list(policy.files),
@@ -65,7 +65,7 @@ def show(namespace: argparse.Namespace) -> int:
         if python is not None:
             places = [place for place in places if place.folder == _folder(python)]
     if namespace.json:
-        _print_json(
+        print_json(
             {
                 "version": JSON_VERSION,
                 "files": list(policy.files),
@@ -203,10 +203,3 @@ def _folder(python: tuple[str, tuple[int, int, int]]) -> str:
     from pycache_sys_runtime.layout import version_directory  # noqa: PLC0415 - here only
 
     return version_directory(python[0], python[1][0], python[1][1])
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415 - where it is asked for
-
-    json.dump(content, sys.stdout, indent=2)
-    print()

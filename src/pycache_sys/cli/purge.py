@@ -5,7 +5,7 @@ import os
 import sys
 
 from pycache_sys.cli.rebuild import load_policy, wait_seconds
-from pycache_sys.cli.render import Progress, printable
+from pycache_sys.cli.render import Progress, files_words, print_json, printable, space_words
 from pycache_sys.core.report import ExitStatus
 from pycache_sys.policy.keys import SYSTEM_TREE
 from pycache_sys.purge import Purged, Request, purge
@@ -35,10 +35,7 @@ def run(namespace: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupted = True
     if namespace.json:
-        import json  # noqa: PLC0415 - most calls print lines
-
-        json.dump(result.as_json(), sys.stdout, indent=2)
-        print()
+        print_json(result.as_json())
     else:
         _print(result, quiet=namespace.quiet, verbose=namespace.verbose)
     if interrupted:
@@ -63,10 +60,9 @@ def _print(result: Purged, *, quiet: bool, verbose: bool) -> None:
 
 def summary(result: Purged) -> str:
     """Say in a line what was done."""
-    number = len(result.removals)
-    files = "1 file" if number == 1 else f"{number} files"
+    files, space = files_words(len(result.removals)), space_words(result.size)
     verb = "to remove" if result.dry_run else "removed"
-    line = f"{printable(result.tree)}: {verb} {files} ({result.size / (1 << 20):.1f} MiB)"
+    line = f"{printable(result.tree)}: {verb} {files} ({space})"
     if result.left:
         line += f", left alone {len(result.left)}"
     if result.failures:

@@ -6,7 +6,7 @@ import sys
 
 from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.render import Progress, print_report
+from pycache_sys.cli.render import Progress, print_json, print_report
 from pycache_sys.core.errors import UsageError
 from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
@@ -74,10 +74,7 @@ def perform(request: Request, namespace: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupted = True
     if namespace.json:
-        import json  # noqa: PLC0415 - a run that has nothing to do is quick because of such
-
-        json.dump(report.as_json(), sys.stdout, indent=2)
-        print()
+        print_json(report.as_json())
     else:
         print_report(
             report,

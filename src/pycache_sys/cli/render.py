@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -185,6 +185,24 @@ def _print_interpreters(
         complain("the policy's 'interpreters' leave out all that were found (-v names them)")
 
 
+def print_json(answer: Mapping[str, object]) -> None:
+    """Print a documented JSON object on stdout."""
+    import json  # noqa: PLC0415 - most calls print lines
+
+    json.dump(answer, sys.stdout, indent=2)
+    print()
+
+
+def files_words(number: int) -> str:
+    """Say how many files: 1 file, 2 files."""
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def space_words(size: int) -> str:
+    """Say how much space so many bytes are."""
+    return f"{size / (1 << 20):.1f} MiB"
+
+
 def summary(report: Report) -> str:
     """Say in a few lines what was done."""
     used = [
@@ -224,8 +242,7 @@ def _counts(report: Report) -> str:
 
 def cleared_words(cleared: "Cleared") -> tuple[str, str]:
     """Say how many files went from beside the sources, and how much space that is."""
-    files = "1 file" if cleared.removed == 1 else f"{cleared.removed} files"
-    return files, f"{cleared.space / (1 << 20):.1f} MiB"
+    return files_words(cleared.removed), space_words(cleared.space)
 
 
 def printable(text: str) -> str:

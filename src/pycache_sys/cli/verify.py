@@ -6,7 +6,7 @@ import sys
 
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.rebuild import load_policy
-from pycache_sys.cli.render import Progress, print_report, printable
+from pycache_sys.cli.render import Progress, print_json, print_report, printable
 from pycache_sys.core.defects import Verification
 from pycache_sys.core.report import ExitStatus, Report
 from pycache_sys.policy.keys import SYSTEM_TREE
@@ -41,10 +41,7 @@ def run(namespace: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupted = True
     if namespace.json:
-        import json  # noqa: PLC0415 - most calls print lines
-
-        json.dump(result.as_json(), sys.stdout, indent=2)
-        print()
+        print_json(result.as_json())
     else:
         _print(result, quiet=namespace.quiet, verbose=namespace.verbose)
     if interrupted:
