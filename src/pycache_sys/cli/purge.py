@@ -1,13 +1,12 @@
 """The verb ``purge``."""
 
 import argparse
-import os
 import sys
 
-from pycache_sys.cli.rebuild import load_policy, wait_seconds
+from pycache_sys.cli.rebuild import wait_seconds
 from pycache_sys.cli.render import Progress, files_words, print_json, printable, space_words
+from pycache_sys.cli.scene import enter_and_load, tree_path
 from pycache_sys.core.report import ExitStatus
-from pycache_sys.policy.keys import SYSTEM_TREE
 from pycache_sys.purge import Purged, Request, purge
 
 _LISTED = 20
@@ -15,14 +14,9 @@ _LISTED = 20
 
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
-    if namespace.root:
-        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
-
-        enter(namespace.root)
-    policy = load_policy(namespace)
-    tree = namespace.tree and os.path.abspath(namespace.tree)
+    policy = enter_and_load(namespace)
     request = Request(
-        tree=tree or policy.view()[SYSTEM_TREE],
+        tree=tree_path(namespace, policy),
         policy=policy,
         dry_run=namespace.dry_run,
         wait_seconds=wait_seconds(namespace),

@@ -1,16 +1,15 @@
 """The verb ``rebuild``."""
 
 import argparse
-import os
 import sys
 
 from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_json, print_report
+from pycache_sys.cli.scene import enter_and_load, tree_path
 from pycache_sys.core.errors import UsageError
 from pycache_sys.core.report import ExitStatus, Report
-from pycache_sys.policy.keys import SYSTEM_TREE, TRIGGERS
-from pycache_sys.policy.load import load
+from pycache_sys.policy.keys import TRIGGERS
 from pycache_sys.policy.model import Policy
 from pycache_sys.rebuild import rebuild
 from pycache_sys.system.lock import BEST_EFFORT_SECONDS
@@ -19,26 +18,10 @@ from pycache_sys.system.lock import BEST_EFFORT_SECONDS
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
     _check_usage(namespace)
-    if namespace.root:
-        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
-
-        enter(namespace.root)
-    policy = load_policy(namespace)
+    policy = enter_and_load(namespace)
     if namespace.best_effort and is_done_elsewhere(policy, quiet=namespace.quiet):
         return ExitStatus.DONE
     return perform(_request(namespace, policy), namespace)
-
-
-def load_policy(namespace: argparse.Namespace) -> Policy:
-    """Load the policy, and say that it has warnings."""
-    policy = load(namespace.config)
-    if policy.warnings and not namespace.quiet:
-        print(
-            f"pycache-sys: the policy has {len(policy.warnings)} warning"
-            f"{'s' if len(policy.warnings) > 1 else ''}; see: pycache-sys policy check",
-            file=sys.stderr,
-        )
-    return policy
 
 
 def is_done_elsewhere(policy: Policy, *, quiet: bool) -> bool:
@@ -121,9 +104,8 @@ def _listed(namespace: argparse.Namespace) -> frozenset[str]:
 
 def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
     paths, specifiers = parse_pythons(namespace.python)
-    tree = namespace.tree and os.path.abspath(namespace.tree)
     return Request(
-        tree=tree or policy.view()[SYSTEM_TREE],
+        tree=tree_path(namespace, policy),
         policy=policy,
         paths=namespace.paths,
         packages=namespace.package,

@@ -1,15 +1,13 @@
 """The verb ``verify``."""
 
 import argparse
-import os
 import sys
 
 from pycache_sys.cli.pythons import parse_pythons
-from pycache_sys.cli.rebuild import load_policy
 from pycache_sys.cli.render import Progress, print_json, print_report, printable
+from pycache_sys.cli.scene import enter_and_load, tree_path
 from pycache_sys.core.defects import Verification
 from pycache_sys.core.report import ExitStatus, Report
-from pycache_sys.policy.keys import SYSTEM_TREE
 from pycache_sys.verify import Request, verify
 
 _WIDTH = 10
@@ -18,15 +16,10 @@ _WIDTH = 10
 
 def run(namespace: argparse.Namespace) -> int:
     """Run the verb and return its exit status."""
-    if namespace.root:
-        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
-
-        enter(namespace.root)
-    policy = load_policy(namespace)
+    policy = enter_and_load(namespace)
     paths, specifiers = parse_pythons(namespace.python)
-    tree = namespace.tree and os.path.abspath(namespace.tree)
     request = Request(
-        tree=tree or policy.view()[SYSTEM_TREE],
+        tree=tree_path(namespace, policy),
         paths=namespace.paths,
         python_paths=paths,
         python_specifiers=specifiers,
