@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pycache_sys.check import Body
@@ -14,7 +15,7 @@ from pycache_sys.core.defects import (
     names_elsewhere,
     owner_words,
 )
-from pycache_sys.core.entries import source_of_entry
+from pycache_sys.core.entries import entries_of, source_of_entry
 from pycache_sys.core.model import Interpreter, Outcome, Reason
 from pycache_sys.core.plan import Order, is_temporary
 from pycache_sys.core.select import tag_of
@@ -24,9 +25,13 @@ from pycache_sys.system.tree import Tree
 
 TAG_NAME = "CACHEDIR.TAG"
 HALF_MADE = "a run that was killed left it half made"
+_PAUSES = (0.0, 0.05, 0.25)
+"""Seconds before each further look at what may be a rebuild that gives a file its names."""
 
 Folders = Mapping[str, tuple[Order, Interpreter | None]]
 """What is wanted of each interpreter's folder, and who loads its bytecode, if anybody."""
+Siblings = tuple[str, ...]
+"""The entries of one source, of all levels."""
 
 
 class Stock:
@@ -90,7 +95,7 @@ class Stock:
         Entries whose source is not meant are passed over.
         """
         bodies: dict[str, list[Body]] = {}
-        names: dict[tuple[int, int, str], list[Body]] = {}
+        names: dict[tuple[int, Siblings], list[Body]] = {}
         orphans: dict[str, int] = {}
         for path, status in self._inventory.files.items():
             if stat.S_ISLNK(status.st_mode):
@@ -108,7 +113,8 @@ class Stock:
                 continue
             body = Body(f"{self._tree.path}/{path}", source, int(level or "0"), status)
             if stat.S_ISREG(status.st_mode):
-                names.setdefault((status.st_dev, status.st_ino, source), []).append(body)
+                siblings = tuple(entries_of(source, folder, tag or ""))
+                names.setdefault((status.st_ino, siblings), []).append(body)
             if path in self.settled or not self._is_body_believed(body):
                 continue
             if known is None or known[1] is None:
@@ -151,17 +157,28 @@ class Stock:
         self._result.defects += found
         return not found
 
-    def _compare_links(self, names: dict[tuple[int, int, str], list[Body]]) -> None:
+    def _compare_links(self, names: Mapping[tuple[int, Siblings], list[Body]]) -> None:
         """See that a file has no names but those of its own levels."""
-        for (_, inode, source), bodies in names.items():
-            if bodies[0].status.st_nlink == len(bodies):
-                continue
-            now = stand(bodies[0].path)
-            if now is None or now.st_ino != inode or now.st_nlink <= len(bodies):
-                continue  # replaced meanwhile, or its other levels were
-            detail = names_elsewhere(now.st_nlink, len(bodies))
-            for body in bodies:
-                self._result.defects.append(Defect(body.path, Kind.HARDLINK, detail, source))
+        suspects = {
+            key: (bodies[0].status.st_nlink, len(bodies))
+            for key, bodies in names.items()
+            if bodies[0].status.st_nlink != len(bodies)
+        }
+        for pause in _PAUSES:
+            if suspects:
+                time.sleep(pause)
+                again = {key: self._count_names(*key) for key in suspects}
+                suspects = {key: found for key, found in again.items() if found[0] > found[1]}
+        for key, found in suspects.items():
+            for body in names[key]:
+                detail = names_elsewhere(*found)
+                self._result.defects.append(Defect(body.path, Kind.HARDLINK, detail, body.source))
+
+    def _count_names(self, inode: int, siblings: Siblings) -> tuple[int, int]:
+        """Count, as it stands now, the names of a file and those of them that are its levels'."""
+        found = [stand(f"{self._tree.path}/{path}") for path in siblings]
+        links = [now.st_nlink for now in found if now is not None and now.st_ino == inode]
+        return max(links, default=0), len(links)
 
     def _add(self, path: str, kind: Kind, detail: str) -> None:
         full = f"{self._tree.path}/{path}".rstrip("/")
