@@ -12,12 +12,12 @@ import pytest
 from pycache_sys.cli import gc as cli_gc
 from pycache_sys.cli import main
 from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.select import SEARCHED
 from pycache_sys.core.tidying import HOUR, NO_LIMIT, UNFOUND_AGE, Refused, Tidied, Why
 from pycache_sys.policy.keys import CACHE_MAX_AGE, CACHE_MAX_SIZE
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
 from pycache_sys.system.as_user import SILENCE_SECONDS, TOTAL_SECONDS
-from pycache_sys.system.interpreters import SEARCHED
 from pycache_sys.system.presence import COMING_AND_GOING
 
 UID = os.geteuid()

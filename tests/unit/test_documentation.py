@@ -21,13 +21,13 @@ from pycache_sys.core.identity import OLDEST
 from pycache_sys.core.model import FAILURES, Interpreter, Invalidation, Outcome, Reason
 from pycache_sys.core.pyc import FLATTENED_BEFORE
 from pycache_sys.core.report import ExitStatus, InterpreterNote, Report
+from pycache_sys.core.select import SEARCHED
 from pycache_sys.policy.files import BCEP, REGISTRY
 from pycache_sys.policy.keys import EXCLUDE, INTERPRETERS, KEYS, ROOT, SECTIONS, Key
 from pycache_sys.policy.model import EVERYBODY, Policy, Subject
 from pycache_sys.policy.parse import Parser, parse
 from pycache_sys.policy.problems import Problem
 from pycache_sys.show import Place, User, cache_of, settings_as_json
-from pycache_sys.system.interpreters import SEARCHED
 from pycache_sys.system.lock import SYSTEM_LOCK
 from pycache_sys.system.privileges import ACCOUNT
 from pycache_sys.system.tree import SYSTEM_TREE

@@ -5,6 +5,9 @@ from os.path import dirname, normpath
 
 from pycache_sys.core.model import Interpreter
 
+SEARCHED = ("/usr/bin", "/usr/local/bin")
+"""Where interpreters are looked for."""
+
 MANAGED_ROOTS = ("/usr", "/opt")
 """Where distributions install; what an interpreter says of its directories is cut down to these."""
 

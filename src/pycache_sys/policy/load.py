@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pycache_sys.policy import BCEP, REGISTRY
 from pycache_sys.policy.model import Policy
+from pycache_sys.system.state import write_state
 from pycache_sys_runtime import policy as runtime
 
 
@@ -34,19 +35,6 @@ def write_ids(ids: Mapping[str, int], path: str = runtime.IDS_FILE) -> None:
     """
     if ids == runtime.read_ids(path):
         return
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    os.chmod(directory, 0o755)  # noqa: S103 - every start-up looks there, whatever the umask was
     text = "# Written by pycache-sys: the numbers of the names in its policy.\n"
     text += "".join(f"{name} = {number}\n" for name, number in sorted(ids.items()))
-    temporary = f"{directory}/.pycache-sys-{os.urandom(8).hex()}.tmp"  # as packages remove them
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o644)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(descriptor, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_state(path, text.encode())

@@ -19,7 +19,7 @@ from pycache_sys.core.environment import environment
 from pycache_sys.core.identity import believe, parse_answer
 from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.report import InterpreterNote
-from pycache_sys.core.select import is_interpreter_name, managed_roots
+from pycache_sys.core.select import SEARCHED, is_interpreter_name, managed_roots
 from pycache_sys.system import nowhere, offline, programs
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts
@@ -27,7 +27,6 @@ from pycache_sys.system.privileges import Account, can_read, confined, nobody_el
 from pycache_sys.system.standard_library import judge_configuration, judge_library, judge_nearby
 from pycache_sys.system.trust import OwnTrust, RootTrust
 
-SEARCHED = ("/usr/bin", "/usr/local/bin")
 _SECONDS = 10.0
 _LONGEST_ANSWER = 1 << 20
 

@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from pycache_sys import __version__
-from pycache_sys.core.select import is_interpreter_name
+from pycache_sys.core.select import SEARCHED, is_interpreter_name
 from pycache_sys.system import deployment
 from pycache_sys_runtime.startup import DIRECTORIES, FILE_NAME
 
 PATH = "/var/cache/pycache-sys/stamp"
-_SEARCHED = ("/usr/bin", "/usr/local/bin")
 _CONSTANT = (
     *(f"{directory}/{FILE_NAME}" for directory in DIRECTORIES),
     *(f"{directory}/{FILE_NAME}.d" for directory in DIRECTORIES),
@@ -60,19 +59,9 @@ def write(before: bytes, tree: Iterable[str], path: str = PATH) -> None:
     watched = _named(before, _WATCH)
     if _describe(watched, ()) != before:
         return
-    text = _describe(watched, sorted(os.fsencode(place) for place in tree))
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    temporary = f"{directory}/.pycache-sys-{os.urandom(8).hex()}.tmp"  # as packages remove them
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o644)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    from pycache_sys.system.state import write_state  # noqa: PLC0415 - to compare is all that most boots do
+
+    write_state(path, before + _lines(_TREE, sorted(os.fsencode(place) for place in tree)))
 
 
 def remove(path: str = PATH) -> None:
@@ -106,13 +95,15 @@ def _named(kept: bytes, kind: bytes) -> list[bytes]:
 
 def _describe(watched: Iterable[bytes], tree: Iterable[bytes]) -> bytes:
     lines = [b"pycache-sys " + __version__.encode(), *deployment.describe()]
-    for directory in _SEARCHED:
+    for directory in SEARCHED:
         with suppress(OSError):
             names = sorted(filter(is_interpreter_name, os.listdir(directory)))
             lines += [b"program " + _state(os.fsencode(f"{directory}/{name}")) for name in names]
-    lines += [_WATCH + _state(place) for place in watched]
-    lines += [_TREE + _state(place) for place in tree]
-    return b"\n".join(lines) + b"\n"
+    return b"\n".join(lines) + b"\n" + _lines(_WATCH, watched) + _lines(_TREE, tree)
+
+
+def _lines(kind: bytes, places: Iterable[bytes]) -> bytes:
+    return b"".join(kind + _state(place) + b"\n" for place in places)
 
 
 def _state(path: bytes) -> bytes:
