@@ -2,8 +2,7 @@
 
 import os
 
-from pycache_sys.core.errors import PycacheSysError
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus, PycacheSysError
 from pycache_sys.packagers import dpkg
 
 

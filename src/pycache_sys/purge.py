@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from pycache_sys import build_request
 from pycache_sys.core.entries import is_folder_of_ours, is_named_by_us
-from pycache_sys.core.errors import TreeError
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus, TreeError
 from pycache_sys.policy.model import Policy
 from pycache_sys.system import lock, stamp
 from pycache_sys.system.inventory import Inventory, read_beginning, take_inventory

@@ -14,9 +14,9 @@ from pycache_sys.apply import remove_entries
 from pycache_sys.core import debian
 from pycache_sys.core.debian import Version
 from pycache_sys.core.model import Outcome, Reason
+from pycache_sys.core.names import tag_of
 from pycache_sys.core.plan import Order, Plan
 from pycache_sys.core.report import Report
-from pycache_sys.core.select import tag_of
 from pycache_sys.named_sources import files_of, sources_in
 from pycache_sys.system import in_place, lock
 from pycache_sys.system.tree import Tree

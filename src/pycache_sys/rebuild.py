@@ -10,9 +10,9 @@ from pycache_sys import packagers
 from pycache_sys.apply import Writer, remove_entries, resolve_doubts
 from pycache_sys.build_request import Request, account_for, tree_of
 from pycache_sys.core.model import Invalidation, Outcome, Reason
+from pycache_sys.core.names import folder_of, tag_of
 from pycache_sys.core.plan import Order, Plan
 from pycache_sys.core.report import Report
-from pycache_sys.core.select import folder_of, tag_of
 from pycache_sys.discover import (
     Target,
     make_targets,

@@ -17,8 +17,8 @@ from pycache_sys.core.defects import (
 )
 from pycache_sys.core.entries import entries_of, source_of_entry
 from pycache_sys.core.model import Interpreter, Outcome, Reason
+from pycache_sys.core.names import tag_of
 from pycache_sys.core.plan import Order, is_temporary
-from pycache_sys.core.select import tag_of
 from pycache_sys.system.inventory import Inventory, stand, take_inventory
 from pycache_sys.system.lock import lock_path
 from pycache_sys.system.tree import Tree

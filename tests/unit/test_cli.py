@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from pycache_sys import __version__
 from pycache_sys.cli import main
-from pycache_sys.cli.arguments import build_parser
+from pycache_sys.cli.arguments import INVALIDATIONS, build_parser
+from pycache_sys.core.model import Invalidation
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +95,39 @@ def test_help_names_every_option_that_is_documented(capsys: pytest.CaptureFixtur
                    "--quiet", "--verbose", "--no-wait", "--from-stdin", "--null",
                    "--if-changed"):  # fmt: skip
         assert option in said
+
+
+def test_the_names_of_invalidations_are_those_of_the_model() -> None:
+    assert tuple(Invalidation) == INVALIDATIONS
+
+
+def test_help_is_as_wide_as_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths = []
+    for columns in ("100", "160"):
+        monkeypatch.setenv("COLUMNS", columns)
+        with pytest.raises(SystemExit):
+            main(["rebuild", "--help"])
+        widths.append(max(map(len, capsys.readouterr().out.splitlines())))
+    assert 80 < widths[0] <= 100 < 120 < widths[1] <= 160
+
+
+def test_an_unchanged_boot_loads_next_to_nothing() -> None:
+    """Reading the command line and comparing the stamp: each module costs every boot."""
+    script = (
+        "import sys; before = set(sys.modules)\n"
+        "sys.argv = ['pycache-sys', 'rebuild', '--if-changed', '--quiet']\n"
+        "from pycache_sys.system import stamp; stamp.is_current = lambda: True\n"
+        "from pycache_sys.cli import main; main(); print(*{*sys.modules} - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"typing", "dataclasses", "shutil", "json", "subprocess", "pycache_sys.core.model"}
+    loaded = done.stdout.split()
+    assert "pycache_sys.system.stamp" in loaded
+    assert heavy.isdisjoint(loaded)
 
 
 @pytest.mark.parametrize(("options", "is_built"), [(["--best-effort"], False), ([], True)])

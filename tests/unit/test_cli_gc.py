@@ -11,8 +11,8 @@ import pytest
 
 from pycache_sys.cli import gc as cli_gc
 from pycache_sys.cli import main
-from pycache_sys.core.report import ExitStatus
-from pycache_sys.core.select import SEARCHED
+from pycache_sys.core.errors import ExitStatus
+from pycache_sys.core.names import SEARCHED
 from pycache_sys.core.tidying import HOUR, NO_LIMIT, UNFOUND_AGE, Refused, Tidied, Why
 from pycache_sys.policy.keys import CACHE_MAX_AGE, CACHE_MAX_SIZE
 from pycache_sys.policy.model import Policy

@@ -17,11 +17,12 @@ import pytest
 from pycache_sys.cli import main, render
 from pycache_sys.cli import policy as cli_policy
 from pycache_sys.cli.arguments import build_parser
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.identity import OLDEST
 from pycache_sys.core.model import FAILURES, Interpreter, Invalidation, Outcome, Reason
+from pycache_sys.core.names import SEARCHED
 from pycache_sys.core.pyc import FLATTENED_BEFORE
-from pycache_sys.core.report import ExitStatus, InterpreterNote, Report
-from pycache_sys.core.select import SEARCHED
+from pycache_sys.core.report import InterpreterNote, Report
 from pycache_sys.policy.files import BCEP, REGISTRY
 from pycache_sys.policy.keys import EXCLUDE, INTERPRETERS, KEYS, ROOT, SECTIONS, Key
 from pycache_sys.policy.model import EVERYBODY, Policy, Subject

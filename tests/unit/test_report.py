@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pycache_sys.core.errors import LockedError, PycacheSysError, TreeError
+from pycache_sys.core.errors import ExitStatus, LockedError, PycacheSysError, TreeError
 from pycache_sys.core.model import FAILURES, Interpreter, Outcome, Reason
-from pycache_sys.core.report import ExitStatus, InterpreterNote, Report
+from pycache_sys.core.report import InterpreterNote, Report
 
 INTERPRETER = Interpreter(
     path="/usr/bin/python3.11",

@@ -2,9 +2,8 @@
 
 import pytest
 
-from pycache_sys.core.errors import UsageError
+from pycache_sys.core.errors import ExitStatus, UsageError
 from pycache_sys.core.model import Interpreter
-from pycache_sys.core.report import ExitStatus
 from pycache_sys.core.specifiers import parse_specifier
 
 CPYTHON = Interpreter(

@@ -29,9 +29,10 @@ from pycache_sys.core.entries import (
     is_named_by_us,
     source_of_entry,
 )
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.model import Invalidation, Outcome, Reason
 from pycache_sys.core.plan import Freshness, Order, judge, temporary_name
-from pycache_sys.core.report import ExitStatus, InterpreterNote
+from pycache_sys.core.report import InterpreterNote
 from pycache_sys.purge import Purged
 from pycache_sys.verify import MOST_TRIED
 from pycache_sys_runtime import layout

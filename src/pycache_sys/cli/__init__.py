@@ -5,11 +5,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING
 
-from pycache_sys.core.errors import PycacheSysError
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus, PycacheSysError
 
+TYPE_CHECKING = False  # as in typing, which an unchanged boot need not load
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -2,11 +2,32 @@
 
 import argparse
 import os
+from functools import partial
 
 from pycache_sys import __version__
-from pycache_sys.core.model import Invalidation
 
+INVALIDATIONS = ("auto", "timestamp", "checked-hash", "unchecked-hash")
+"""The names of ``core.model.Invalidation``, which is not loaded to read a command line."""
 _LEVELS = (0, 1, 2)
+
+TYPE_CHECKING = False  # as in typing, which an unchanged boot need not load
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Parser(argparse.ArgumentParser):
+    """Asks how wide the terminal is when it prints help, and not for each option it is given."""
+
+    def __init__(self, **settings: "Any") -> None:
+        super().__init__(**settings, formatter_class=partial(argparse.HelpFormatter, width=80))
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
+    def format_usage(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_usage()
 
 
 def build_parser(verb: str = "") -> argparse.ArgumentParser:
@@ -14,7 +35,7 @@ def build_parser(verb: str = "") -> argparse.ArgumentParser:
 
     Each verb's ``run`` is imported when it is called.
     """
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="pycache-sys",
         description="Keep precompiled Python bytecode under /var/cache/python, where the FHS puts "
         "regenerable data.",
@@ -67,8 +88,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     how.add_argument(
         "--invalidation",
-        type=Invalidation,
-        choices=list(Invalidation),
+        choices=INVALIDATIONS,
         help="how bytecode is matched with its source (default: the policy's, auto: timestamp, "
         "and checked-hash where mtimes say nothing)",
     )

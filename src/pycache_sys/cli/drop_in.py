@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from pycache_sys.cli import complain, end_by_interrupt
-from pycache_sys.core.errors import PycacheSysError
-from pycache_sys.core.report import ExitStatus, Report
+from pycache_sys.core.errors import ExitStatus, PycacheSysError
+from pycache_sys.core.report import Report
 from pycache_sys.policy import keys
 from pycache_sys.policy.load import load
 from pycache_sys.policy.model import Policy

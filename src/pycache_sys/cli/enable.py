@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import print_json, printable
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.enable import JSON_VERSION, Delivery, Request, disable, enable, show
 from pycache_sys.policy.load import load
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import print_json, printable
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.explanation import Answer, Hooked, Kind, Layer, Module, Place, Why
-from pycache_sys.core.report import ExitStatus
 from pycache_sys.core.why import HOOK_WORDS, Who, Words, layer_reason, writing_reason
 from pycache_sys.explain import JSON_VERSION, Explained, Request, explain
 from pycache_sys.policy.examine import examine_policy

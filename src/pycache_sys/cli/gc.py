@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from pycache_sys.cli.render import files_words, print_json, printable, space_words
-from pycache_sys.core.report import JSON_VERSION, ExitStatus
+from pycache_sys.core.errors import ExitStatus
+from pycache_sys.core.report import JSON_VERSION
 from pycache_sys.core.tidying import NO_LIMIT, Refused, Tidied, Why
 from pycache_sys.gc import Request, gc
 from pycache_sys.policy import values

@@ -5,8 +5,9 @@ import sys
 
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, cleared_words, print_json, print_report, printable
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.in_place import Cleared, Left
-from pycache_sys.core.report import JSON_VERSION, ExitStatus, Report
+from pycache_sys.core.report import JSON_VERSION, Report
 from pycache_sys.in_place.task import is_wanted
 from pycache_sys.migrate import Request, migrate
 from pycache_sys.policy.keys import SYSTEM_TREE

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pycache_sys.cli.render import print_json, printable
-from pycache_sys.core.errors import UsageError
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus, UsageError
 from pycache_sys.policy import keys
 from pycache_sys.policy.examine import examine_policy
 from pycache_sys.policy.load import load

@@ -6,7 +6,7 @@ from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.rebuild import is_done_elsewhere, perform, wait_seconds
 from pycache_sys.cli.scene import enter_and_load, tree_path
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus
 
 
 def run(namespace: argparse.Namespace) -> int:

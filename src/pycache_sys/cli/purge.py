@@ -6,7 +6,7 @@ import sys
 from pycache_sys.cli.rebuild import wait_seconds
 from pycache_sys.cli.render import Progress, files_words, print_json, printable, space_words
 from pycache_sys.cli.scene import enter_and_load, tree_path
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.purge import Purged, Request, purge
 
 _LISTED = 20

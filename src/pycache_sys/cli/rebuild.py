@@ -7,8 +7,9 @@ from pycache_sys.build_request import Request
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_json, print_report
 from pycache_sys.cli.scene import enter_and_load, tree_path
-from pycache_sys.core.errors import UsageError
-from pycache_sys.core.report import ExitStatus, Report
+from pycache_sys.core.errors import ExitStatus, UsageError
+from pycache_sys.core.model import Invalidation
+from pycache_sys.core.report import Report
 from pycache_sys.policy.keys import TRIGGERS
 from pycache_sys.policy.model import Policy
 from pycache_sys.rebuild import rebuild
@@ -113,7 +114,7 @@ def _request(namespace: argparse.Namespace, policy: Policy) -> Request:
         python_paths=paths,
         python_specifiers=specifiers,
         levels=namespace.optimize,
-        invalidation=namespace.invalidation,
+        invalidation=Invalidation(namespace.invalidation) if namespace.invalidation else None,
         force=namespace.force,
         prune=namespace.prune,
         dry_run=namespace.dry_run,

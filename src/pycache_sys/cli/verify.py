@@ -7,7 +7,8 @@ from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_json, print_report, printable
 from pycache_sys.cli.scene import enter_and_load, tree_path
 from pycache_sys.core.defects import Verification
-from pycache_sys.core.report import ExitStatus, Report
+from pycache_sys.core.errors import ExitStatus
+from pycache_sys.core.report import Report
 from pycache_sys.verify import Request, verify
 
 _WIDTH = 10

@@ -8,9 +8,10 @@ from stat import S_IMODE
 from typing import Any, NamedTuple
 
 from pycache_sys.core import pyc
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.model import Entry, Outcome
 from pycache_sys.core.plan import Order, entry_mode
-from pycache_sys.core.report import ExitStatus, InterpreterNote
+from pycache_sys.core.report import InterpreterNote
 
 JSON_VERSION = 1
 READ_AND_SEARCH = 0o755

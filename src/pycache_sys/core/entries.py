@@ -3,8 +3,8 @@
 ``debian/pycache-sys.postrm`` has the same rule in sh, for when no Python is left.
 """
 
+from pycache_sys.core.names import tag_of
 from pycache_sys.core.plan import is_temporary
-from pycache_sys.core.select import tag_of
 from pycache_sys_runtime import layout
 
 _OPTIMIZATIONS = ("", "1", "2")

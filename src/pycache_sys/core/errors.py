@@ -1,6 +1,21 @@
-"""Expected failures of a whole run: raised where they are found, caught once, in ``cli``."""
+"""Exit statuses, and expected failures of a whole run: raised where they are found.
 
-from pycache_sys.core.report import ExitStatus
+They are caught once, in ``cli``.
+"""
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """The command's exit statuses."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    POLICY = 3
+    LOCKED = 4
+    SYSTEM = 5
+    INTERRUPTED = 130
 
 
 class PycacheSysError(Exception):

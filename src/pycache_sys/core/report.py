@@ -1,26 +1,14 @@
 """What a run did: counts, failures and skips, mergeable, and the exit status they stand for."""
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.model import FAILURES, Interpreter, Outcome, Reason
 
 if TYPE_CHECKING:
     from pycache_sys.core.in_place import Cleared
 
 JSON_VERSION = 1
-
-
-class ExitStatus(IntEnum):
-    """The command's exit statuses."""
-
-    DONE = 0
-    SOME_FAILED = 1
-    USAGE = 2
-    POLICY = 3
-    LOCKED = 4
-    SYSTEM = 5
-    INTERRUPTED = 130
 
 
 class InterpreterNote(NamedTuple):

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pycache_sys.core.errors import PycacheSysError
-from pycache_sys.core.report import ExitStatus
+from pycache_sys.core.errors import ExitStatus, PycacheSysError
 
 _WIDEST = 200
 """How much of a line is shown: one as long as the file may have thousands of problems."""

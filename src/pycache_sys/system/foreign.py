@@ -9,7 +9,7 @@ import os
 import re
 
 from pycache_sys.core.model import Interpreter, Reason, Refusal
-from pycache_sys.core.select import folder_of
+from pycache_sys.core.names import folder_of
 
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 _SITES = (

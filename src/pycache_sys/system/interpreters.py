@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 from pycache_sys.core.environment import environment
 from pycache_sys.core.identity import believe, parse_answer
 from pycache_sys.core.model import Interpreter, Reason, Refusal
+from pycache_sys.core.names import SEARCHED, is_interpreter_name
 from pycache_sys.core.report import InterpreterNote
-from pycache_sys.core.select import SEARCHED, is_interpreter_name, managed_roots
+from pycache_sys.core.select import managed_roots
 from pycache_sys.system import nowhere, offline, programs
 from pycache_sys.system.access import Access
 from pycache_sys.system.mounts import Mounts

@@ -7,7 +7,8 @@ drive in again should not find that all has to be compiled anew.
 import os
 from collections.abc import Iterable
 
-from pycache_sys.core.select import SEARCHED, is_below
+from pycache_sys.core.names import SEARCHED
+from pycache_sys.core.select import is_below
 from pycache_sys.core.tidying import Python
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.sources import is_gone

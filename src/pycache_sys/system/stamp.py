@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from pycache_sys import __version__
-from pycache_sys.core.select import SEARCHED, is_interpreter_name
+from pycache_sys.core.names import SEARCHED, is_interpreter_name
 from pycache_sys.system import deployment
 from pycache_sys_runtime.startup import DIRECTORIES, FILE_NAME
 
