@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pycache_sys.core.tidying import python_of
-from pycache_sys.system import presence
+from pycache_sys.system import mount_table, presence
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.presence import Presence
 
@@ -99,7 +99,7 @@ def test_what_the_systems_table_has_and_is_not_mounted_is_away(
     assert not is_gone(drive / "module.py")
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"1 0 8:1 / / rw - ext4 /dev/x rw\n2 1 8:2 / {place} rw - ext4 /dev/y rw\n")
-    monkeypatch.setattr(presence, "_MOUNTS", str(mounts))
+    monkeypatch.setattr(mount_table, "PATH", str(mounts))
     assert is_gone(drive / "module.py")
 
 
@@ -109,7 +109,7 @@ def test_an_automount_that_is_not_mounted_says_nothing(
     mounts = tmp_path / "mountinfo"
     line = f"2 1 0:4 / {work} rw shared:1 - autofs /etc/auto rw\n"
     mounts.write_text(f"short\n1 0 8:1 / / rw - ext4 /dev/x rw\n{line}")
-    monkeypatch.setattr(presence, "_MOUNTS", str(mounts))
+    monkeypatch.setattr(mount_table, "PATH", str(mounts))
     assert not is_gone(work / "module.py")
     (work / "ada").mkdir()
     (work / "ada" / "file").touch()
@@ -122,7 +122,7 @@ def test_an_automount_that_is_not_mounted_says_nothing(
 def test_without_tables_directories_alone_decide(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "_MOUNTS", "/nonexistent")
+    monkeypatch.setattr(mount_table, "PATH", "/nonexistent")
     monkeypatch.setattr(presence, "_TABLE", "/nonexistent")
     assert is_gone(work / "module.py")
 

@@ -4,9 +4,9 @@ import os
 import subprocess
 
 from pycache_sys.core.environment import environment
+from pycache_sys.system import deployment
 
 SERVICE = "pycache-sys-rebuild.service"
-_OSTREE = "/run/ostree-booted"
 _MANAGER = "/run/systemd/system"
 _SECONDS = 10.0
 
@@ -19,7 +19,7 @@ def unfit_place() -> str:
     """
     if os.environ.get("TRANSACTIONAL_UPDATE") == "true":
         return "this is a transactional update"
-    if os.path.exists(_OSTREE):
+    if os.path.exists(deployment.OSTREE):
         return "this system is an OSTree deployment"
     return ""
 

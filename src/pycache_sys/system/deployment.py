@@ -7,12 +7,14 @@ than bytecode of another root's source, with the same size and a clamped time of
 import os
 from contextlib import suppress
 
+OSTREE = "/run/ostree-booted"
+"""Where a deployment of OSTree is the system."""
 _RELEASES = ("/etc/os-release", "/usr/lib/os-release")
 _WORDS = (b"ostree=", b"roothash=", b"usrhash=", b"mount.usr")
 """What the kernel's command line says of a root that is verified, or one of several."""
 _OTHER_WORDS = (b"root=", b"rootflags=")
-_READ_ONLY = frozenset({b"erofs", b"squashfs"})
-_SNAPSHOTS = b"/.snapshots/"
+_READ_ONLY = frozenset({"erofs", "squashfs"})
+_SNAPSHOTS = "/.snapshots/"
 _LONGEST = 1 << 20
 
 
@@ -34,16 +36,14 @@ def describe() -> list[bytes]:
 
 def is_replaceable() -> bool:
     """Tell whether this root is one of several: then a ctime does not say which source is newer."""
-    if _command_line(_WORDS) or os.path.exists("/run/ostree-booted"):
+    if _command_line(_WORDS) or os.path.exists(OSTREE):
         return True
-    with suppress(OSError), open("/proc/self/mountinfo", "rb") as file:
-        for line in file:
-            before, _, after = line.partition(b" - ")
-            fields = before.split(b" ")
-            is_several = _SNAPSHOTS in fields[3] or after.split(b" ")[0] in _READ_ONLY
-            if fields[4] in (b"/", b"/usr") and is_several:
-                return True
-    return False
+    from pycache_sys.system.mount_table import mounted  # noqa: PLC0415 - an unchanged boot need not ask
+
+    return any(
+        mount.point in ("/", "/usr") and (_SNAPSHOTS in mount.root or mount.kind in _READ_ONLY)
+        for mount in mounted()
+    )
 
 
 def _command_line(starts: tuple[bytes, ...]) -> list[bytes]:

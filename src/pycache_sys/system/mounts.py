@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from pycache_sys.core.model import Reason, Refusal
 from pycache_sys.core.select import is_below
+from pycache_sys.system.mount_table import mounted
 
 ANSWER_SECONDS = 10.0
-_MOUNT_POINT_FIELD = 4
 
 
 class Mounts:
@@ -25,7 +25,8 @@ class Mounts:
 
     def __init__(self, *, seconds: float = ANSWER_SECONDS) -> None:
         self._seconds = seconds
-        self._points = [point for point in _mount_points() if point != "/"]
+        points = dict.fromkeys(mount.point for mount in mounted())
+        self._points = [point for point in points if point != "/"]
         self._asked: set[str] = set()
         self._silent: set[str] = set()
 
@@ -58,23 +59,6 @@ class Mounts:
                 Reason.NO_ANSWER, f"no answer from its file system in {self._seconds:.0f} s"
             )
         return None
-
-
-def _mount_points() -> Sequence[str]:
-    """Read the kernel's list, which touches no file system."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as lines:
-            fields = [line.split(b" ")[_MOUNT_POINT_FIELD] for line in lines]
-    except OSError:
-        return ()
-    return [os.fsdecode(_unescape(field)) for field in dict.fromkeys(fields)]
-
-
-def _unescape(field: bytes) -> bytes:
-    r"""Undo the kernel's octal escapes of blank, tab, newline and backslash: ``\040``."""
-    for character in b" \t\n\\":
-        field = field.replace(b"\\%03o" % character, bytes([character]))
-    return field
 
 
 def _look(points: Sequence[str], seconds: float) -> int:

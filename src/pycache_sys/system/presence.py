@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pycache_sys.core.names import SEARCHED
 from pycache_sys.core.select import is_below
 from pycache_sys.core.tidying import Python
+from pycache_sys.system.mount_table import mounted, unescape
 from pycache_sys.system.mounts import Mounts
 from pycache_sys.system.sources import is_gone
 
@@ -19,10 +20,8 @@ COMING_AND_GOING = frozenset(
 )
 """Directories in which others appear and vanish without anybody having deleted anything."""
 _OF_EACH_USER = frozenset(("/media", "/run/media"))
-_MOUNTS = "/proc/self/mountinfo"
 _TABLE = "/etc/fstab"
-_POINT = 4
-_AUTOMATIC = b"autofs"
+_AUTOMATIC = "autofs"
 
 
 class Presence:
@@ -33,7 +32,7 @@ class Presence:
         self._directory = ""
         self._is_silent = True
         self._tells: bool | None = None
-        self._kinds = _mounted()
+        self._kinds = {mount.point: mount.kind for mount in mounted()}
         self._missing = _listed() - self._kinds.keys()
         self._found: dict[Python, bool] = {}
 
@@ -94,31 +93,12 @@ def _traces(python: Python) -> Iterable[str]:
         yield f"{directory}/{name}/os.py"
 
 
-def _mounted() -> dict[str, bytes]:
-    """Map mount points to the kinds of file systems there; the last one covers the others."""
-    found = {}
-    for fields in _lines(_MOUNTS):
-        if b"-" in fields[_POINT:-1]:
-            found[_unescape(fields[_POINT])] = fields[fields.index(b"-", _POINT) + 1]
-    return found
-
-
 def _listed() -> frozenset[str]:
     """Name the mount points of the system's table, but for those of swap."""
-    points = (fields[1] for fields in _lines(_TABLE) if len(fields) > 1)
-    return frozenset(_unescape(point) for point in points if point[:1] == b"/" != point)
-
-
-def _lines(path: str) -> list[list[bytes]]:
     try:
-        with open(path, "rb") as lines:
-            return [line.split() for line in lines if not line.lstrip().startswith(b"#")]
+        with open(_TABLE, "rb") as lines:
+            fields = [line.split() for line in lines if not line.lstrip().startswith(b"#")]
     except OSError:
-        return []
-
-
-def _unescape(point: bytes) -> str:
-    r"""Undo the octal escapes of both tables: ``\040`` is a blank."""
-    for character in b" \t\n\\":
-        point = point.replace(b"\\%03o" % character, bytes([character]))
-    return os.fsdecode(point)
+        return frozenset()
+    points = (field[1] for field in fields if len(field) > 1)
+    return frozenset(unescape(point) for point in points if point[:1] == b"/" != point)
