@@ -14,10 +14,9 @@ from pycache_sys.policy.model import Policy
 from pycache_sys.system import lock, stamp
 from pycache_sys.system.inventory import Inventory, read_beginning, take_inventory
 from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.tree import SYSTEM_TREE, Tree
+from pycache_sys.system.tree import SYSTEM_TREE, TAG_NAME, Tree
 
 JSON_VERSION = 1
-TAG_NAME = "CACHEDIR.TAG"
 _MARK = b"created by pycache-sys"
 _LONGEST_TAG = 1 << 12
 _FOREIGN = "not a name of ours: left alone"

@@ -21,9 +21,8 @@ from pycache_sys.core.names import tag_of
 from pycache_sys.core.plan import Order, is_temporary
 from pycache_sys.system.inventory import Inventory, stand, take_inventory
 from pycache_sys.system.lock import lock_path
-from pycache_sys.system.tree import Tree
+from pycache_sys.system.tree import TAG_NAME, Tree
 
-TAG_NAME = "CACHEDIR.TAG"
 HALF_MADE = "a run that was killed left it half made"
 _PAUSES = (0.0, 0.05, 0.25)
 """Seconds before each further look at what may be a rebuild that gives a file its names."""

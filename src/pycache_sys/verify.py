@@ -32,7 +32,7 @@ from pycache_sys.core.select import is_below, outermost
 from pycache_sys.discover import Admits
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, subject_of
-from pycache_sys.stock import HALF_MADE, TAG_NAME, Stock
+from pycache_sys.stock import HALF_MADE, Stock
 from pycache_sys.system import programs
 from pycache_sys.system.inventory import (
     read_beginning,
@@ -40,7 +40,7 @@ from pycache_sys.system.inventory import (
     stand,
 )
 from pycache_sys.system.sources import is_gone
-from pycache_sys.system.tree import CACHEDIR_TAG, SYSTEM_TREE, Tree
+from pycache_sys.system.tree import CACHEDIR_TAG, SYSTEM_TREE, TAG_NAME, Tree
 from pycache_sys.system.trust import RootTrust
 from pycache_sys.system.workers import Limits, WorkersError
 

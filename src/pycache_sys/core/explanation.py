@@ -5,13 +5,13 @@ Every part is of the one form that is allowed, or none of it is believed.
 The other side is ``pycache_sys_worker/explain.py``, whose words these are.
 """
 
-from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-_FENCES = (b"\n<<<pycache-sys explain\n", b"\npycache-sys explain>>>\n")
+from pycache_sys.core.fences import parse_literal
+
 _FIELDS = 6
 _LARGEST = 1 << 64
 _T = TypeVar("_T")
@@ -165,13 +165,9 @@ class Answer:
 
 def parse_answer(output: bytes, asked: Sequence[str]) -> Answer | None:
     """Take the answer to what was asked from between the fences; None if there is none."""
-    _, opened, rest = output.partition(_FENCES[0])
-    inner, closed, _ = rest.partition(_FENCES[1])
-    if not opened or not closed:
-        return None
     try:
-        answer = _answer(literal_eval(inner.decode("ascii")))
-    except (ValueError, TypeError, SyntaxError, KeyError, MemoryError, RecursionError):
+        answer = _answer(parse_literal(output, "explain"))
+    except (ValueError, TypeError, KeyError):
         return None
     return answer if [module.asked for module in answer.modules] == list(asked) else None
 

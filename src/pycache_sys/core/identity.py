@@ -7,29 +7,21 @@ The other side is ``pycache_sys_worker/identify.py``.
 """
 
 import os
-from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pycache_sys.core.fences import parse_literal
 from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.select import managed
 from pycache_sys_runtime import layout
 
 OLDEST = (3, 8)
 IMPLEMENTATIONS = ("cpython", "pypy")
-_FENCES = (b"\n<<<pycache-sys identify\n", b"\npycache-sys identify>>>\n")
 
 
 def parse_answer(output: bytes) -> dict[str, Any] | None:
     """Take the dictionary of literals from between the fences; None if it is not there."""
-    _, opened, rest = output.partition(_FENCES[0])
-    inner, closed, _ = rest.partition(_FENCES[1])
-    if not opened or not closed:
-        return None
-    try:
-        answer = literal_eval(inner.decode("ascii"))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
+    answer = parse_literal(output, "identify")
     return answer if isinstance(answer, dict) else None
 
 

@@ -128,6 +128,18 @@ class Entry(NamedTuple):
     ctime: int
     size: int = 0
 
+    @classmethod
+    def from_stat(cls, header: bytes, status: stat_result) -> "Entry":
+        """Put together what was read of a file, and what ``stat`` says of it."""
+        return cls(
+            header,
+            status.st_mode,
+            status.st_uid,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_size,
+        )
+
 
 class SourceDirectory(NamedTuple):
     """One directory of sources: its files by name as ``stat`` shows them, and what was skipped.

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from pycache_sys.system.ids import take_ids
+
 SILENCE_SECONDS = 30.0
 TOTAL_SECONDS = 600.0
 _BEAT_SECONDS = 1.0
@@ -109,9 +111,7 @@ def work_as(
 
 
 def _become(login: Login) -> None:
-    os.setgroups(login.groups)
-    os.setresgid(login.gid, login.gid, login.gid)
-    os.setresuid(login.uid, login.uid, login.uid)
+    take_ids(login.uid, login.gid, login.groups)
     os.umask(0o077)
     os.chdir("/")
 

@@ -57,14 +57,7 @@ def read_entry(path: str) -> tuple[os.stat_result, Entry] | None:
         return None
     finally:
         os.close(descriptor)
-    return status, Entry(
-        header,
-        status.st_mode,
-        status.st_uid,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_size,
-    )
+    return status, Entry.from_stat(header, status)
 
 
 def stand(path: str, *, follow: bool = False) -> os.stat_result | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pycache_sys.core.errors import PycacheSysError, UsageError
+from pycache_sys.system.ids import take_ids
 from pycache_sys_runtime.policy import parse_id
 
 
@@ -57,9 +58,7 @@ def become(person: Person) -> None:
     if os.getresuid() == (person.uid,) * 3:
         return
     try:
-        os.setgroups(person.groups)
-        os.setresgid(person.gid, person.gid, person.gid)
-        os.setresuid(person.uid, person.uid, person.uid)
+        take_ids(person.uid, person.gid, person.groups)
     except OSError as error:
         raise PycacheSysError(
             f"only root can look as {person.name} does: {error.strerror}", hint="run it as root"

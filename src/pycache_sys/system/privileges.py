@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pycache_sys.system.accounts import find_id
+from pycache_sys.system.ids import take_ids
 
 ACCOUNT = "_pycache-sys"
 _PR_SET_NO_NEW_PRIVS = 38
@@ -67,9 +68,7 @@ def can_become(account: Account) -> bool:
     if child == 0:
         status = 1
         try:
-            os.setgroups([])
-            os.setresgid(account.gid, account.gid, account.gid)
-            os.setresuid(account.uid, account.uid, account.uid)
+            take_ids(account.uid, account.gid)
             status = 0
         finally:
             os._exit(status)
@@ -86,9 +85,7 @@ def confined(address_space: int | None, account: Account | None = None) -> Calla
 
     def confine() -> None:
         if account is not None:
-            os.setgroups([])
-            os.setresgid(account.gid, account.gid, account.gid)
-            os.setresuid(account.uid, account.uid, account.uid)
+            take_ids(account.uid, account.gid)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -18,6 +18,7 @@ from pycache_sys.core.pyc import HEADER_SIZE
 from pycache_sys.system.trust import RootTrust
 
 SYSTEM_TREE = "/var/cache/python"
+TAG_NAME = "CACHEDIR.TAG"
 CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This file is a cache directory tag created by pycache-sys.\n"
@@ -72,7 +73,7 @@ class Tree:
         The tag was given an odd time when it was made: what is left of it says so.
         """
         try:
-            kept = os.stat(f"{self.path}/CACHEDIR.TAG").st_mtime_ns
+            kept = os.stat(f"{self.path}/{TAG_NAME}").st_mtime_ns
         except OSError:
             return 1
         return next((step for step in _STEPS if _ODD_TIME // step * step == kept), 1)
@@ -280,7 +281,7 @@ class Tree:
     def _write_tag(self) -> None:
         top = self._directory("")
         try:
-            descriptor = os.open("CACHEDIR.TAG", _CREATE, 0o644, dir_fd=top)
+            descriptor = os.open(TAG_NAME, _CREATE, 0o644, dir_fd=top)
         except FileExistsError:
             return
         try:
@@ -288,7 +289,7 @@ class Tree:
             os.fchmod(descriptor, 0o644)
             os.utime(descriptor, ns=(_ODD_TIME, _ODD_TIME))
         except BaseException:
-            os.unlink("CACHEDIR.TAG", dir_fd=top)
+            os.unlink(TAG_NAME, dir_fd=top)
             raise
         finally:
             os.close(descriptor)
@@ -312,14 +313,7 @@ def _read_entry(name: str, directory: int) -> Entry:
         return Entry(b"", 0, -1, 0, 0)
     finally:
         os.close(descriptor)
-    return Entry(
-        header,
-        status.st_mode,
-        status.st_uid,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_size,
-    )
+    return Entry.from_stat(header, status)
 
 
 def _write(directory: int, name: str, content: bytes, mtime: int, mode: int) -> None:
