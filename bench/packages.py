@@ -29,11 +29,11 @@ from sample import Series, cores, measure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # where chroots are made
 from distro.chroots import ENVIRONMENT, Chroot, Image, image_of, keep_mounts_private
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, SUITES, Suite
 from distro.drop_in import PACKAGE as DROP_IN
 from distro.drop_in import beside, in_tree, make_module_deb
-from distro.packaging import DEBS, PACKAGES, archives_of, built, layer_on
+from distro.layers import layer_on, scratch_folder
+from distro.packaging import DEBS, PACKAGES, archives_of, built
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,9 +4,8 @@ import shutil
 from pathlib import Path
 
 from distro.chroots import Chroot, Image, call
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, Suite
-from distro.packaging import layer_on, locked
+from distro.layers import layer_on, locked, scratch_folder
 from distro.rpm_machines import (
     COMMON,
     NEEDLESS,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from distro.chroots import Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, Suite
-from distro.packaging import install_packages, layer_on
+from distro.layers import layer_on, scratch_folder
+from distro.packaging import install_packages
 
 RESULTS = "/srv/results"
 PACKAGE = f"{DIST_PACKAGES}/idna"

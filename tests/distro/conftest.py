@@ -1,24 +1,21 @@
 """Chroots for the tests: made once, installed once, rebuilt once, and copied for each test."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from distro.chroots import (
     Chroot,
-    ChrootError,
     Image,
-    cache_directory,
     image_of,
     keep_mounts_private,
 )
 from distro.debian import SUITES, Suite
 from distro.each_once import chosen, labels, name_without
+from distro.layers import installable, scratch_folder
 from distro.product import Rebuilt, add_account, build_wheel, install, rebuild, rebuild_all
 from distro.snapshots import snapshot
 
@@ -64,13 +61,6 @@ def name_of(item: pytest.Item) -> str:
     return name_without(test, call.id, labels(call.params))
 
 
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Give a folder beside the cached chroots, as overlayfs wants it, and take it away again."""
-    with tempfile.TemporaryDirectory(dir=cache_directory(), prefix="copy-") as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="session")
 def private_mounts() -> None:
     """Keep every mount of these tests to this process and its children."""
@@ -101,12 +91,8 @@ def suite(request: pytest.FixtureRequest) -> Suite:
 @pytest.fixture(scope="session")
 def base(suite: Suite, base_images: dict[str, Future[Image]]) -> Image:
     """Return a suite's chroot, without pycache-sys."""
-    try:
+    with installable(suite):
         return base_images[suite.name].result()
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
 
 
 @pytest.fixture(scope="session")

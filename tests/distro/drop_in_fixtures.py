@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from distro.chroots import Image
-from distro.conftest import scratch_folder
 from distro.drop_in import GIZMO, dpkg, make_deb, make_drop_in
+from distro.layers import scratch_folder
 from distro.product import add_account
 
 

@@ -1,8 +1,5 @@
 """Chroots for the start-up hook: more packages, accounts, the product, a tree, and the hook."""
 
-import fcntl
-import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from distro.chroots import Chroot, ChrootError, Image, cache_directory, call, image_of
-from distro.conftest import scratch_folder
+from distro.chroots import Chroot, Image, image_of
 from distro.debian import DIST_PACKAGES, SUITES, Interpreter, Suite
+from distro.layers import INSTALL, NO_SERVICES, installable, layer_on, scratch_folder
 from distro.product import COMMAND, add_account, install, rebuild_all
 
 USER = 1000
@@ -23,9 +20,6 @@ SERVICE = 33
 
 IN_THE_TREE = ("django", "idna", "jinja2", "markupsafe", "requests", "urllib3", "yaml")
 """The packages that are in the tree beside the standard libraries; ``click`` is in none."""
-
-RECIPE = "1"
-"""Raise this where a layer of packages is made differently: cached ones are then made anew."""
 
 BOOKWORM, TRIXIE, SID = SUITES
 PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -133,38 +127,6 @@ def add_user(chroot: Chroot) -> None:
 
 def with_packages(suite: Suite) -> Image:
     """Return the suite's chroot with more packages, from the cache or made now."""
-    try:
-        base = image_of(suite)
-        packages = PACKAGES[suite.name]
-        parts = (RECIPE, *packages, *(layer.name for layer in base.layers))
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-        cache = cache_directory()
-        name = f"hook-{suite.name}"
-        wanted = cache / f"{name}-{digest}"
-        with (cache / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not wanted.is_dir():
-                for outdated in cache.glob(f"{name}-*"):
-                    shutil.rmtree(outdated)
-                with scratch_folder() as folder:
-                    with base.running(folder) as chroot:
-                        install_packages(chroot, packages)
-                    (folder / "upper").rename(wanted)
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
-    return Image((wanted, *base.layers))
-
-
-def install_packages(chroot: Chroot, packages: tuple[str, ...]) -> None:
-    """Install packages with the chroot's own apt, and start none of their services."""
-    policy = chroot.path("/usr/sbin/policy-rc.d")
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    inside = ("chroot", str(chroot.root), "apt-get")
-    call(*inside, "update")
-    call(*inside, "install", "--yes", "--no-install-recommends", *packages)
-    call(*inside, "clean")
-    shutil.rmtree(chroot.path("/var/lib/apt/lists"))
-    chroot.path("/var/lib/apt/lists").mkdir()
+    with installable(suite):
+        install = f"{INSTALL} {' '.join(PACKAGES[suite.name])}"
+        return layer_on(image_of(suite), f"hook-{suite.name}", (), NO_SERVICES, install)

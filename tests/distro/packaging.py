@@ -1,17 +1,15 @@
 """Build the checkout's Debian packages once for each release, and machines that have them."""
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distro.chroots import Chroot, Image, cache_directory, call
-from distro.conftest import REPOSITORY, scratch_folder
+from distro.chroots import Chroot, Image
+from distro.conftest import REPOSITORY
 from distro.debian import Suite
+from distro.layers import layer_on, locked, scratch_folder
 from distro.product import TREE
 
 RECIPE = "1"
@@ -56,35 +54,6 @@ def export(target: Path) -> str:
         digest.update(f"{name}\0{source.stat().st_mode & 0o111}\0".encode())
         digest.update(copy.read_bytes())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def locked(name: str) -> Iterator[Path]:
-    """Hold a lock of the cache's; give the cache."""
-    cache = cache_directory()
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield cache
-
-
-def layer_on(base: Image, name: str, parts: tuple[str, ...], *script: str) -> Image:
-    """Return an image with changes that need the network, from the cache or made now."""
-    parts = (RECIPE, *parts, *script, *(layer.name for layer in base.layers))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    with locked(name) as cache:
-        wanted = cache / f"{name}-{digest}"
-        if not wanted.is_dir():
-            for outdated in cache.glob(f"{name}-*"):
-                shutil.rmtree(outdated)
-            with scratch_folder() as folder:
-                with base.running(folder) as chroot:
-                    inside = ("chroot", str(chroot.root), "sh", "-ec")
-                    call(*inside, "apt-get -qq update")
-                    for command in script:
-                        call(*inside, command)
-                    call(*inside, "apt-get clean; rm -rf /var/lib/apt/lists/*")
-                (folder / "upper").rename(wanted)
-    return Image((wanted, *base.layers))
 
 
 def build_dependencies() -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from distro.chroots import Chroot, ChrootError, Image
-from distro.conftest import scratch_folder
+from distro.chroots import Chroot, Image
 from distro.debian import Suite
-from distro.packaging import DEBS, LATER, Packaged, built, install_packages, layer_on
+from distro.layers import installable, layer_on, scratch_folder
+from distro.packaging import DEBS, LATER, Packaged, built, install_packages
 from distro.packaging_life import life_archives
 
 
@@ -16,7 +16,7 @@ from distro.packaging_life import life_archives
 def unpackaged(suite: Suite, base: Image) -> Iterator[Image]:
     """Return a machine that has the packages' archives, and nothing of them installed."""
     later = LATER.get(suite.name, ())
-    try:
+    with installable(suite):
         folder_of_debs = built(suite, base)
         if later:
             base = layer_on(
@@ -25,10 +25,6 @@ def unpackaged(suite: Suite, base: Image) -> Iterator[Image]:
                 later,
                 f"cd /srv/archives; apt-get download {' '.join(later)}",
             )
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
     with scratch_folder() as folder:
         with base.running(folder) as chroot:
             shutil.copytree(folder_of_debs, chroot.path(DEBS))
@@ -40,12 +36,8 @@ def living(suite: Suite, unpackaged: Image) -> Image:
     """Return a machine with archives of many packages, and of ours, none of these installed."""
     # the archives need the network, ours change with each commit: so they are the layer below
     *_, base = unpackaged.layers
-    try:
+    with installable(suite):
         below = life_archives(suite, Image((base,)))
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
     return Image((*unpackaged.layers[:-1], *below.layers))
 
 

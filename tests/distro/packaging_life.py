@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from distro.chroots import EXCLUDED, Chroot, Image, debian_mirror
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, EXTENSIONS, PURE, Interpreter, Suite
 from distro.drop_in import run
-from distro.packaging import DEBS, layer_on
+from distro.layers import layer_on, scratch_folder
+from distro.packaging import DEBS
 from distro.product import TREE, rebuild
 
 LIFE = "/srv/life"

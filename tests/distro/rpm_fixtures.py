@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from distro.chroots import Chroot, ChrootError, Image
-from distro.conftest import scratch_folder
+from distro.chroots import Chroot, Image
 from distro.debian import Suite
+from distro.layers import installable, scratch_folder
 from distro.rpm_life import rpm
 from distro.rpm_machines import RPMS, Installed, built, ours, with_tools
 
@@ -15,12 +15,8 @@ from distro.rpm_machines import RPMS, Installed, built, ours, with_tools
 @pytest.fixture(scope="session")
 def rpm_tools(suite: Suite, base: Image) -> Image:
     """Return a machine with rpm, rpmbuild, dnf and zypper."""
-    try:
+    with installable(suite):
         return with_tools(suite, base)
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distro.chroots import Chroot, Image, call
-from distro.conftest import REPOSITORY, scratch_folder
+from distro.conftest import REPOSITORY
 from distro.debian import DIST_PACKAGES, Suite
-from distro.packaging import layer_on, locked
+from distro.layers import layer_on, locked, scratch_folder
 from distro.packaging_life import change
 
 RECIPE = "1"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from distro.alpm_machines import PACKAGES, archive, built, ours, with_pacman
-from distro.chroots import Chroot, ChrootError, Image
-from distro.conftest import scratch_folder
+from distro.chroots import Chroot, Image
 from distro.debian import DIST_PACKAGES, Suite
+from distro.layers import installable, scratch_folder
 from distro.packaging_life import plant, precious
 from distro.product import COMMAND, TREE, rebuild, rebuild_all
 from distro.rpm_life import agreed, in_tree, summaries
@@ -25,12 +25,8 @@ NOTHING = (*NO_DJANGO, "requests", "bottle", "sealed.six")
 @pytest.fixture(scope="session")
 def alpm_bare(suite: Suite, base: Image) -> Iterator[Image]:
     """Return a machine with pacman, the packages' archives, and nothing of ours installed."""
-    try:
+    with installable(suite):
         tools = with_pacman(suite, base)
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
     folder_of_packages = built(suite, tools)
     with scratch_folder() as folder:
         with tools.running(folder) as chroot:

@@ -4,8 +4,6 @@ The add-on's own package is built first, from its paragraph of debian/control an
 is installed as any build dependency. Then each example is built as its maintainer would.
 """
 
-import fcntl
-import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,19 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from distro.chroots import Chroot, ChrootError, Image, cache_directory
-from distro.conftest import REPOSITORY, scratch_folder
+from distro.chroots import Chroot, Image
+from distro.conftest import REPOSITORY
 from distro.debian import SUITES, Suite
 from distro.debs import install_deb, listed_files, remove_packages
-from distro.machines import install_packages
+from distro.layers import INSTALL, NO_SERVICES, installable, layer_on, scratch_folder
 from distro.packaging import Packaged
 from distro.product import COMMAND, TREE, install, rebuild
 
 pytest_plugins = ["distro.packaging_fixtures"]
 
 BOOKWORM, TRIXIE, SID = SUITES
-RECIPE = "1"
-"""Raise this where the layer of build tools is made differently."""
 TOOLS = ("build-essential", "debhelper", "dh-python")
 EXAMPLES = REPOSITORY / "tests" / "distro" / "examples"
 WITH_DEBPUTY = ("contraption", "doodad", "doohickey")
@@ -88,20 +84,8 @@ def examples_of(suite: Suite) -> tuple[str, ...]:
 def with_tools(suite: Suite, base: Image) -> Image:
     """Return the suite's chroot with what builds packages, from the cache or made now."""
     tools = (*TOOLS, *(() if suite is BOOKWORM else ("dh-debputy",)))
-    parts = (RECIPE, *tools, *(layer.name for layer in base.layers))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    cache = cache_directory()
-    wanted = cache / f"debhelper-{suite.name}-{digest}"
-    with (cache / f"debhelper-{suite.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not wanted.is_dir():
-            for outdated in cache.glob(f"debhelper-{suite.name}-*"):
-                shutil.rmtree(outdated)
-            with scratch_folder() as folder:
-                with base.running(folder) as chroot:
-                    install_packages(chroot, tools)
-                (folder / "upper").rename(wanted)
-    return Image((wanted, *base.layers))
+    install = f"{INSTALL} {' '.join(tools)}"
+    return layer_on(base, f"debhelper-{suite.name}", (), NO_SERVICES, install)
 
 
 @pytest.fixture(scope="session")
@@ -110,12 +94,8 @@ def built(
 ) -> Iterator[Built]:
     """Build and install the add-on, then build the examples."""
     archives = tmp_path_factory.mktemp("archives")
-    try:
+    with installable(suite):
         tools = with_tools(suite, base)
-    except ChrootError as error:
-        if suite.moving:
-            pytest.skip(f"the archive's {suite.name} cannot be installed today: {error}")
-        raise
     with scratch_folder() as folder:
         with tools.running(folder) as chroot:
             install(wheel, chroot)

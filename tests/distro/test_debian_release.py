@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from distro.chroots import Chroot, ChrootError, Image, debian_mirror
+from distro.chroots import Chroot, Image, debian_mirror
 from distro.debian import DIST_PACKAGES, SUITES, Interpreter, Suite, cpython, pypy
-from distro.packaging import PACKAGES, install_packages, layer_on, summaries, tree_files
+from distro.layers import installable, layer_on
+from distro.packaging import PACKAGES, install_packages, summaries, tree_files
 from distro.packaging_life import Life, apt, machine_of
 from distro.product import COMMAND, TREE
 
@@ -64,12 +65,8 @@ def leaving(suite: Suite, unpackaged: Image) -> Iterator[Chroot]:
     """Give a machine of the old release that has the archives of the next, and ours installed."""
     # the archives need the network, ours change with each commit: so they are the layer below
     *ours, base = unpackaged.layers
-    try:
+    with installable(next(each for each in SUITES if each.name == suite.neighbour)):
         below = with_next_release(Image((base,)), suite)
-    except ChrootError as error:
-        if suite.neighbour == "sid":
-            pytest.skip(f"the archive's sid cannot be installed today: {error}")
-        raise
     with machine_of(Image((*ours, *below.layers))) as chroot:
         install_packages(chroot)
         yield chroot

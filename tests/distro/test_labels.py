@@ -7,10 +7,10 @@ import pytest
 
 from distro.boots import with_systemd
 from distro.chroots import Chroot, Image
-from distro.conftest import REPOSITORY, scratch_folder
+from distro.conftest import REPOSITORY
 from distro.debian import DIST_PACKAGES, SUITES, Suite
 from distro.hook_starts import start_in_own_mounts
-from distro.packaging import layer_on
+from distro.layers import layer_on, scratch_folder
 
 pytest_plugins = ["distro.packaging_fixtures"]
 

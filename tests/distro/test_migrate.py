@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from distro.chroots import ARCHIVES, ENVIRONMENT, Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, REINSTALLED, Suite
 from distro.debs import build_deb, install_deb, listed_sources
 from distro.import_trace import evaluate, prefix_options
+from distro.layers import scratch_folder
 from distro.product import COMMAND, TREE, Rebuilt, rebuild_all
 from distro.snapshots import Snapshot, bytecode_beside_sources, differences, files
 from distro.test_sourceless import NAMES, imported, install_sourceless, state

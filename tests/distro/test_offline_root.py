@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from distro.chroots import NOBODY, Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, SUITES, Suite
 from distro.import_trace import trace_imports
+from distro.layers import scratch_folder
 from distro.product import COMMAND, TREE, Run, rebuild_all
 from distro.snapshots import snapshot
 

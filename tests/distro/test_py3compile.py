@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from distro.chroots import Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, REINSTALLED, SUITES, UPGRADED, Suite
 from distro.debs import install_deb, listed_sources, remove_packages
 from distro.drop_in import (
@@ -27,6 +26,7 @@ from distro.drop_in import (
     pycache_directories,
     run,
 )
+from distro.layers import scratch_folder
 from distro.product import COMMAND, TREE, site_of
 
 pytest_plugins = ["distro.drop_in_fixtures"]

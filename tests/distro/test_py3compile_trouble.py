@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from distro.chroots import ENVIRONMENT, NOBODY, Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES
 from distro.drop_in import (
     BROKEN,
@@ -26,6 +25,7 @@ from distro.drop_in import (
     pycache_directories,
     run,
 )
+from distro.layers import scratch_folder
 from distro.product import TREE, site_of
 
 pytest_plugins = ["distro.drop_in_fixtures"]

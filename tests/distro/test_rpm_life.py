@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from distro.chroots import Chroot
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, Suite
+from distro.layers import scratch_folder
 from distro.product import TREE, rebuild, rebuild_all
 from distro.rpm_life import TOOLS, RpmLife, Tool, in_tree, machine_for, rpm, summaries
 from distro.rpm_machines import OURS, PRIVATE, RPMS, SEALED, Installed, archive, ours

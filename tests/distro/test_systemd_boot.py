@@ -12,9 +12,9 @@ import pytest
 
 from distro.boots import PACKAGE, RESULTS, run_script, set_policy, with_systemd
 from distro.chroots import Chroot, Image
-from distro.conftest import scratch_folder
 from distro.debian import DIST_PACKAGES, SUITES, Suite
 from distro.debs import build_deb
+from distro.layers import scratch_folder
 from distro.packaging import tree_files
 from distro.product import TREE
 
