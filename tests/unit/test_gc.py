@@ -422,7 +422,7 @@ entries = st.tuples(
         st.tuples(
             st.sampled_from(["m", "a.b", "", "é", "m.cpython-311"]),
             st.sampled_from([".cpython-311", ".cpython-312", ".pypy39", "", ".cpython-311-pytest"]),
-            st.sampled_from(["", ".opt-1", ".opt-", ".opt-x-y"]),
+            st.sampled_from(["", ".opt-1", ".opt-3", ".opt-xyz", ".opt-", ".opt-x-y"]),
             st.sampled_from([".pyc", ".py", ".pyc~"]),
         ).map("".join),
     ),
@@ -446,7 +446,7 @@ def is_named_by_the_hook(path: Path, cache: Path) -> bool:
         for stem in stems
         if path.name.startswith(f"{stem}.{tag}")
         for mark in marks
-        if not mark or mark.isalnum()
+        if not mark or (mark.isdecimal() and mark.isascii() and mark[0] != "0")
     )
 
 

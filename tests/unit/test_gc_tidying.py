@@ -69,6 +69,8 @@ def test_what_is_taken_for_the_hooks_is_named_by_the_rule(parts: list[str], name
         ("/srv", "foo.pyc"),
         ("/srv", "foo.cpython-312.pyc"),
         ("/srv", "foo.cpython-311.pyc.4711"),
+        ("/srv", "foo.cpython-311.opt-xyz.pyc"),
+        ("/srv", "foo.cpython-311.opt-01.pyc"),
         ("/srv", "test_a.cpython-311-pytest-8.2.pyc"),
         ("/srv", ".cpython-311.pyc"),
         ("/srv/__pycache__", "foo.cpython-311.pyc"),

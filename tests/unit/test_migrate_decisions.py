@@ -256,6 +256,8 @@ def test_nothing_goes_that_the_tree_does_not_have(
 
 def test_levels_and_sources_are_read_from_names() -> None:
     assert [level_of(n) for n in (NAME, f"a.{TAG}.opt-1.pyc", f"a.{TAG}.opt-2.pyc")] == [0, 1, 2]
+    assert level_of(f"a.opt-1.{TAG}.pyc") == 0
+    assert level_of(f"a.opt-1.{TAG}.opt-2.pyc") == 2
     assert source_named_by("foo.bar.pypy311.opt-1.pyc") == "foo.bar.py"
     assert source_named_by("foo.pyc") is None
 

@@ -113,8 +113,8 @@ class View(NamedTuple):
 
 def level_of(name: str) -> int:
     """Read the optimization level out of a name that ``source_of`` understands."""
-    _, mark, level = name[: -len(layout.BYTECODE_SUFFIX)].rpartition(layout.OPTIMIZATION_MARK)
-    return int(level) if mark else 0
+    level = name[: -len(layout.BYTECODE_SUFFIX)].rpartition(layout.OPTIMIZATION_MARK)[2]
+    return int(level) if level.isdecimal() else 0  # a.opt-1.py has a.opt-1.cpython-311.pyc
 
 
 def select(

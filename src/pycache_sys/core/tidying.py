@@ -20,6 +20,7 @@ UNFOUND_AGE = 30 * 24 * HOUR
 """How long bytecode of an interpreter that is not found stays unused: it may be anywhere."""
 NO_LIMIT = 1 << 62
 _BLOCK = 512
+_LEVEL = re.compile(r"([1-9][0-9]*)?")
 _FOLDER = re.compile(r"(pypy)?3\.([0-9]{1,3})(?(1)|(t)?)")
 
 
@@ -133,9 +134,12 @@ def python_of(folder: str) -> Python | None:
 
 
 def source_of(directory: str, name: str, tag: str) -> str | None:
-    """Say whose bytecode a file is, by its name and the path of its directory in the folder."""
+    """Say whose bytecode a file is, by its name and the path of its directory in the folder.
+
+    None for a name that the hook does not give: its levels are those of ``-O``, which are numbers.
+    """
     named = layout.source_path(f"/.{directory}/{name}", "/.", tag)
-    return None if named is None else named[0]
+    return named[0] if named and _LEVEL.fullmatch(named[1]) else None
 
 
 def last_use(status: stat_result, now: int) -> int:
