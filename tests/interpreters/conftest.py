@@ -80,6 +80,21 @@ def find() -> list[Found]:
     return list(found.values())
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of tests that have a command of their own."""
+    config.addinivalue_line("markers", "soak: many minutes for one test; only with -m soak")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what takes many minutes, unless it is asked for."""
+    here = Path(__file__).parent
+    if "soak" in config.getoption("markexpr", default=""):
+        return
+    long = [i for i in items if i.get_closest_marker("soak") and i.path.is_relative_to(here)]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize by what is there."""
     usable = [one for one in find() if one.version >= (3, 8)]
