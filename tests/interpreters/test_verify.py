@@ -410,6 +410,18 @@ def test_the_tag_is_off(
     assert [(d["kind"], d["path"]) for d in seen["defects"]] == [("tag", str(tag))]
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_stands_in_the_place_of_the_tag_is_no_tag(
+    place: Builder, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    tag = place.tree / "CACHEDIR.TAG"
+    tag.unlink()
+    make(tag)
+    seen = look(place, capsys)
+    assert [(d["kind"], d["path"]) for d in seen["defects"]] == [("tag", str(tag))]
+    assert seen["status"] == 1
+
+
 # --deep
 
 

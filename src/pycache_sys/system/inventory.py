@@ -74,8 +74,12 @@ def read_beginning(path: str, size: int) -> bytes | None:
         descriptor = os.open(path, _READ)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:
-        return file.read(size) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    try:
+        return os.read(descriptor, size) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _look(top: str, path: str, found: Inventory, enters: Enters) -> bool:
