@@ -23,9 +23,8 @@ from pycache_sys.system.inventory import Inventory, stand, take_inventory
 from pycache_sys.system.lock import lock_path
 from pycache_sys.system.tree import TAG_NAME, Tree
 
-HALF_MADE = "a run that was killed left it half made"
 _PAUSES = (0.0, 0.05, 0.25)
-"""Seconds before each further look at what may be a rebuild that gives a file its names."""
+"""Seconds before each further look at what a rebuild may be about to change."""
 
 Folders = Mapping[str, tuple[Order, Interpreter | None]]
 """What is wanted of each interpreter's folder, and who loads its bytecode, if anybody."""
@@ -37,10 +36,12 @@ class Stock:
     """What is in a tree; what is wrong with it goes into the result.
 
     ``settled`` are files that somebody has said something of: their bodies are not looked at.
+    ``half_made`` are those that may be under construction, by their paths below the top.
     """
 
     def __init__(self, tree: Tree, result: Verification) -> None:
         self.settled: set[str] = set()
+        self.half_made: list[str] = []
         self._tree = tree
         self._result = result
         self._inventory = Inventory()
@@ -121,6 +122,7 @@ class Stock:
             else:
                 bodies.setdefault(folder, []).append(body)
         self._compare_links(names)
+        self._say_half_made()
         for folder, number in orphans.items():
             detail = f"{number} files for an interpreter that is not used: not looked into"
             self._result.left.append(
@@ -135,8 +137,7 @@ class Stock:
         if path in self.settled or full == own:
             return
         if "/" not in path and is_temporary(path):
-            if stand(full) is not None:
-                self._add(path, Kind.STRAY, HALF_MADE)
+            self.half_made.append(path)
             return
         found = list(_wrong_hands(full, "", status, self._tree.owner))
         if path in self._in_the_way:
@@ -172,6 +173,16 @@ class Stock:
             for body in names[key]:
                 detail = names_elsewhere(*found)
                 self._result.defects.append(Defect(body.path, Kind.HARDLINK, detail, body.source))
+
+    def _say_half_made(self) -> None:
+        """Name what is unfinished, unless a rebuild is at it: then it is gone a moment later."""
+        left = self.half_made
+        for pause in _PAUSES:
+            if left:
+                time.sleep(pause)
+                left = [path for path in left if stand(f"{self._tree.path}/{path}") is not None]
+        for path in left:
+            self._add(path, Kind.STRAY, "a run that was killed left it half made")
 
     def _count_names(self, inode: int, siblings: Siblings) -> tuple[int, int]:
         """Count, as it stands now, the names of a file and those of them that are its levels'."""

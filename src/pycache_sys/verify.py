@@ -32,7 +32,7 @@ from pycache_sys.core.select import is_below, outermost
 from pycache_sys.discover import Admits
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, subject_of
-from pycache_sys.stock import HALF_MADE, Stock
+from pycache_sys.stock import Stock
 from pycache_sys.system import programs
 from pycache_sys.system.inventory import (
     read_beginning,
@@ -304,14 +304,15 @@ class _Run:
             if stand(full) is None:
                 continue  # gone meanwhile: a file under construction, say
             self._stock.settled.add(path)
+            if is_temporary(path.rpartition("/")[2]):
+                self._stock.half_made.append(path)
+                continue
             named = source_of_entry(path, plan.order.cache_tag)
             source = named[0] if named else ""
-            why = self._why_stray(path, source, plan, label)
+            why = self._why_stray(source, plan, label)
             self._result.defects.append(Defect(full, Kind.STRAY, why, source))
 
-    def _why_stray(self, path: str, source: str, plan: Plan, label: str) -> str:
-        if is_temporary(path.rpartition("/")[2]):
-            return HALF_MADE
+    def _why_stray(self, source: str, plan: Plan, label: str) -> str:
         if is_gone(source):
             return "its source is gone"
         if self._folders[plan.order.directory][1] is None:
