@@ -25,7 +25,7 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import subject_of
 from pycache_sys.survey import survey, survey_orphan
-from pycache_sys.system import deployment, lock, offline, stamp
+from pycache_sys.system import deployment, last_run, lock, offline, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.bootstrap import keep_own
 from pycache_sys.system.mounts import Mounts
@@ -51,6 +51,23 @@ class Observer(Protocol):
         """Hear that one more source of the plan is done."""
 
 
+class Plans:
+    """Takes what a dry run would carry out, for whoever wants to know how the tree stands."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Plan, str]] = []
+
+    def waiting(self, message: str) -> None:
+        """Never happens: a dry run takes no lock."""
+
+    def planned(self, plan: Plan, interpreter: str) -> None:
+        """Keep a plan."""
+        self.found.append((plan, interpreter))
+
+    def advanced(self) -> None:
+        """Never happens: nothing is compiled."""
+
+
 def rebuild(request: Request, report: Report, observer: Observer) -> None:
     """Bring the tree up to date, and fill the report while it goes on.
 
@@ -61,7 +78,10 @@ def rebuild(request: Request, report: Report, observer: Observer) -> None:
     started = time.monotonic()
     try:
         with ExitStack() as stack:
-            _Run(request, report, observer, stack).run()
+            run = _Run(request, report, observer, stack)
+            if run.is_remembered:
+                stack.push(last_run.noting(report))
+            run.run()
     finally:
         report.seconds = time.monotonic() - started
 
@@ -78,9 +98,9 @@ class _Run:
         self._tree = tree_of(request)
         self._root = offline.entered()
         stack.callback(self._tree.close)
-        if self._root is not None:
-            stack.callback(self._root.tidy)
         if not request.dry_run:
+            if self._root is not None:
+                stack.callback(self._root.tidy)
             self._tree.create()
             path = lock.lock_path(self._tree.path, is_system=self._tree.is_system)
             stack.enter_context(
@@ -92,6 +112,8 @@ class _Run:
         self._has_stamp = self._is_for_stamp()
         if self._has_stamp:
             stamp.remove()  # until the run has come to its end
+        # what is built for an image is to be the same each time
+        self.is_remembered = self._has_stamp and not os.environ.get("SOURCE_DATE_EPOCH")
         self._access = Access(
             trust=RootTrust() if self._tree.is_system else CallerTrust(),
             account=account_for(self._tree, report),

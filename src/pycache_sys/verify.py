@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from pycache_sys import build_request, rebuild
@@ -85,23 +85,6 @@ def verify(request: Request, result: Verification, observer: Observer) -> None:
         result.seconds = time.monotonic() - started
 
 
-@dataclass(slots=True)
-class _Plans:
-    """Takes the plans that ``rebuild`` would carry out."""
-
-    found: list[tuple[Plan, str]] = field(default_factory=list)
-
-    def waiting(self, message: str) -> None:
-        """Never happens: there is no lock."""
-
-    def planned(self, plan: Plan, interpreter: str) -> None:
-        """Keep a plan."""
-        self.found.append((plan, interpreter))
-
-    def advanced(self) -> None:
-        """Never happens: nothing is compiled."""
-
-
 class _Run:
     """One verification."""
 
@@ -129,7 +112,7 @@ class _Run:
         """Plan, take stock, compare, and have the bodies loaded."""
         if not self._is_top_usable():
             return
-        plans, report = _Plans(), Report(tree=self._tree.path, dry_run=True)
+        plans, report = rebuild.Plans(), Report(tree=self._tree.path, dry_run=True)
         rebuild.rebuild(self._asked, report, plans)
         self._take_over(report, plans)
         is_part = self._request.python_paths or self._request.python_specifiers
@@ -178,7 +161,7 @@ class _Run:
 
     # plans
 
-    def _take_over(self, report: Report, plans: _Plans) -> None:
+    def _take_over(self, report: Report, plans: rebuild.Plans) -> None:
         """Keep what planning found out."""
         result = self._result
         result.is_planned = True

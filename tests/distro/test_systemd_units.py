@@ -9,8 +9,9 @@ import pytest
 
 from distro.boots import with_systemd
 from distro.chroots import Chroot, Image
-from distro.conftest import REPOSITORY, scratch_folder
+from distro.conftest import REPOSITORY
 from distro.debian import SUITES, Suite
+from distro.layers import scratch_folder
 from distro.machines import HOME, add_user
 from distro.product import TREE
 

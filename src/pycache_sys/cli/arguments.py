@@ -1,14 +1,27 @@
 """The parser: one place for every verb's options."""
 
 import argparse
-import os
 from functools import partial
 
 from pycache_sys import __version__
+from pycache_sys.cli.options import (
+    add_config,
+    add_dry_run,
+    add_json,
+    add_loudness,
+    add_python,
+    add_root,
+    add_run,
+    add_sources,
+    add_tree,
+    read_age,
+    read_jobs,
+    read_levels,
+    read_size,
+)
 
 INVALIDATIONS = ("auto", "timestamp", "checked-hash", "unchecked-hash")
 """The names of ``core.model.Invalidation``, which is not loaded to read a command line."""
-_LEVELS = (0, 1, 2)
 
 TYPE_CHECKING = False  # as in typing, which an unchanged boot need not load
 if TYPE_CHECKING:
@@ -47,6 +60,7 @@ def build_parser(verb: str = "") -> argparse.ArgumentParser:
         "rebuild": _add_rebuild,
         "prune": _add_prune,
         "verify": _add_verify,
+        "status": _add_status,
         "purge": _add_purge,
         "explain": _add_explain,
         "policy": _add_policy,
@@ -69,7 +83,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     verb.set_defaults(run=_run_rebuild)
     what = verb.add_argument_group("what")
-    _add_sources(what)
+    add_sources(what)
     what.add_argument(
         "--from-stdin",
         action="store_true",
@@ -82,7 +96,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     how = verb.add_argument_group("how")
     how.add_argument(
         "--optimize",
-        type=_levels,
+        type=read_levels,
         metavar="LEVELS",
         help="optimization levels, like 0,1,2 (default: the policy's, 0)",
     )
@@ -96,7 +110,7 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     how.add_argument(
         "-j",
         "--jobs",
-        type=_positive,
+        type=read_jobs,
         metavar="N",
         help="worker processes (default: the policy's, one a core)",
     )
@@ -114,15 +128,15 @@ def _add_rebuild(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="build a tree of your own in DIR instead of /var/cache/python; /usr/lib/pycache is "
         "the one of an image",
     )
-    _add_root(where)
-    _add_config(where)
+    add_root(where)
+    add_config(where)
     run = verb.add_argument_group("this run")
     run.add_argument(
         "--if-changed",
         action="store_true",
         help="do nothing if interpreters, deployment and policy are those of the last run",
     )
-    _add_run(run)
+    add_run(run)
 
 
 def _add_prune(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -133,13 +147,11 @@ def _add_prune(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "more, and folders of interpreters that are gone. What was not made by us stays.",
     )
     verb.set_defaults(run=_run_prune)
-    _add_python(verb)
-    verb.add_argument(
-        "--tree", metavar="DIR", help="prune a tree of your own in DIR, not /var/cache/python"
-    )
-    _add_root(verb)
-    _add_config(verb)
-    _add_run(verb)
+    add_python(verb)
+    add_tree(verb, "prune a tree of your own in DIR, not /var/cache/python")
+    add_root(verb)
+    add_config(verb)
+    add_run(verb)
 
 
 def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -156,17 +168,50 @@ def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     verb.add_argument(
         "--deep", action="store_true", help="compile each source, too, and compare the code"
     )
-    _add_python(verb)
-    verb.add_argument(
-        "--tree", metavar="DIR", help="look at a tree of your own in DIR, not /var/cache/python"
+    add_python(verb)
+    add_tree(verb, "look at a tree of your own in DIR, not /var/cache/python")
+    add_root(verb)
+    add_config(verb)
+    add_json(verb)
+    add_loudness(verb, verbose="name every file left out, and say the counts")
+
+
+def _add_status(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "status",
+        help="say how the tree, the hook and the caches stand, change nothing",
+        description="Say for each interpreter how many sources have fresh bytecode in the tree, "
+        "what the last run did, whether the start-up hook is on, and how large your own cache is.",
     )
-    _add_root(verb)
-    _add_config(verb)
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    loudness = verb.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
-    loudness.add_argument(
-        "-v", "--verbose", action="store_true", help="name every file left out, and say the counts"
+    verb.set_defaults(run=_run_status, best_effort=False)
+    verb.add_argument(
+        "--by-package", action="store_true", help="also list the packages that use the space"
+    )
+    verb.add_argument(
+        "--all-users", action="store_true", help="the cache of each user, looked at as that user"
+    )
+    add_python(verb)
+    add_tree(verb, "look at a tree of your own in DIR, not /var/cache/python")
+    add_root(verb)
+    add_config(verb)
+    output = verb.add_mutually_exclusive_group()
+    output.add_argument(
+        "--format",
+        choices=("table", "json", "prometheus"),
+        default="table",
+        help="print a table for people (the default), JSON, or metrics for node_exporter",
+    )
+    output.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        help="print it as JSON",
+    )
+    add_loudness(
+        verb,
+        quiet="print what is to be done, and nothing else",
+        verbose="name everything, with dates and reasons",
     )
 
 
@@ -178,32 +223,10 @@ def _add_purge(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "What has a name that pycache-sys would not give stays, and is named.",
     )
     verb.set_defaults(run=_run_purge)
-    verb.add_argument(
-        "--tree", metavar="DIR", help="remove a tree of your own in DIR, not /var/cache/python"
-    )
-    _add_root(verb)
-    _add_config(verb)
-    _add_run(verb)
-
-
-def _add_run(group: "argparse._ActionsContainer") -> None:
-    """Add how a run goes about its work."""
-    group.add_argument(
-        "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
-    )
-    group.add_argument(
-        "--no-wait", action="store_true", help="exit with status 4 if another run holds the lock"
-    )
-    group.add_argument(
-        "--best-effort",
-        action="store_true",
-        help="for package managers: exit with status 0 whatever happens, wait 10 s at most, print "
-        "one line, and do what the policy's key 'triggers' says",
-    )
-    group.add_argument("--json", action="store_true", help="print the report as JSON")
-    loudness = group.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
-    loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left out")
+    add_tree(verb, "remove a tree of your own in DIR, not /var/cache/python")
+    add_root(verb)
+    add_config(verb)
+    add_run(verb)
 
 
 def _add_explain(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -217,9 +240,9 @@ def _add_explain(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     verb.add_argument(
         "modules", nargs="+", metavar="MODULE|PATH", help="a module like json.decoder, or a source"
     )
-    _add_python(verb)
+    add_python(verb)
     verb.add_argument("--user", metavar="NAME|UID", help="as this user (default: you)")
-    verb.add_argument("--json", action="store_true", help="print it as JSON")
+    add_json(verb)
     verb.add_argument(
         "-v", "--verbose", action="store_true", help="also paths, owners and modes of each layer"
     )
@@ -241,7 +264,7 @@ def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     check.set_defaults(run=_run_policy_check, best_effort=False)
     check.add_argument("file", nargs="?", metavar="FILE", help="a policy file to check alone")
     check.add_argument("--strict", action="store_true", help="count warnings as errors")
-    check.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_json(check)
     show = below.add_parser(
         "show",
         help="show what holds, and which line says so",
@@ -258,8 +281,8 @@ def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="PATH",
         help="say what becomes of a source or directory, for each interpreter",
     )
-    _add_config(show)
-    show.add_argument("--json", action="store_true", help="print it as JSON")
+    add_config(show)
+    add_json(show)
 
 
 def _add_enable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -287,10 +310,10 @@ def _add_disable(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_hook(verb: argparse.ArgumentParser, venvs: str) -> None:
-    _add_python(verb)
+    add_python(verb)
     verb.add_argument("--venvs", action="store_true", help=venvs)
-    _add_config(verb)
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_config(verb)
+    add_json(verb)
 
 
 def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -301,7 +324,7 @@ def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "well, and that can be made again.",
     )
     verb.set_defaults(run=_run_migrate, best_effort=False)
-    _add_sources(verb)
+    add_sources(verb)
     verb.add_argument("--undo", action="store_true", help="put back what was removed")
     verb.add_argument(
         "-f",
@@ -309,14 +332,10 @@ def _add_migrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         action="store_true",
         help="also for interpreters without the hook, which then compile at every start",
     )
-    verb.add_argument(
-        "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
-    )
-    _add_config(verb)
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    loudness = verb.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
-    loudness.add_argument("-v", "--verbose", action="store_true", help="name every file left")
+    add_dry_run(verb)
+    add_config(verb)
+    add_json(verb)
+    add_loudness(verb, verbose="name every file left")
 
 
 def _add_gc(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -332,61 +351,20 @@ def _add_gc(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     )
     verb.add_argument(
         "--older-than",
-        type=_age,
+        type=read_age,
         metavar="AGE",
         help="remove what was not used for so long, like 12h or 30d (default: the policy's, 90d)",
     )
     verb.add_argument(
         "--max-size",
-        type=_size,
+        type=read_size,
         metavar="SIZE",
         help="leave no more than this, like 200M, the last used (default: the policy's, 1G)",
     )
-    verb.add_argument(
-        "-n", "--dry-run", action="store_true", help="say what would be done, do nothing"
-    )
-    _add_config(verb)
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    loudness = verb.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print failures only")
-    loudness.add_argument("-v", "--verbose", action="store_true", help="name every file")
-
-
-def _add_sources(group: "argparse._ActionsContainer") -> None:
-    group.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a directory or source (default: everything)"
-    )
-    group.add_argument(
-        "-p", "--package", action="append", default=[], help="the sources of an installed package"
-    )
-    _add_python(group)
-
-
-def _add_python(group: "argparse._ActionsContainer") -> None:
-    group.add_argument(
-        "--python",
-        action="append",
-        default=[],
-        metavar="SPEC|PATH",
-        help="interpreters by version ('3.12', '>=3.11', 'pypy3.11') or by path "
-        "(default: the policy's, all in /usr/bin and /usr/local/bin)",
-    )
-
-
-def _add_root(group: "argparse._ActionsContainer") -> None:
-    group.add_argument(
-        "--root",
-        metavar="DIR",
-        help="work in the system whose root is DIR: every path, also of --tree, is one in there",
-    )
-
-
-def _add_config(group: "argparse._ActionsContainer") -> None:
-    group.add_argument(
-        "--config",
-        metavar="FILE",
-        help="take FILE as the only policy file, instead of /etc/pycacheprefix.conf and the others",
-    )
+    add_dry_run(verb)
+    add_config(verb)
+    add_json(verb)
+    add_loudness(verb, verbose="name every file")
 
 
 def _run_explain(namespace: argparse.Namespace) -> int:
@@ -454,35 +432,13 @@ def _run_verify(namespace: argparse.Namespace) -> int:
     return verify.run(namespace)
 
 
+def _run_status(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import status  # noqa: PLC0415 - as above
+
+    return status.run(namespace)
+
+
 def _run_purge(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import purge  # noqa: PLC0415 - as above
 
     return purge.run(namespace)
-
-
-def _levels(text: str) -> tuple[int, ...]:
-    try:
-        levels = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        levels = []
-    if not levels or any(level not in _LEVELS for level in levels):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of levels like 0,1,2")
-    return tuple(levels)
-
-
-def _age(text: str) -> int:
-    from pycache_sys.cli.gc import read_age  # noqa: PLC0415 - as above
-
-    return read_age(text)
-
-
-def _size(text: str) -> int:
-    from pycache_sys.cli.gc import read_size  # noqa: PLC0415 - as above
-
-    return read_size(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")
-    return min(int(text), 4 * (os.cpu_count() or 1))

@@ -193,6 +193,11 @@ def print_json(answer: Mapping[str, object]) -> None:
     print()
 
 
+def reason_words(reason: Reason) -> str:
+    """Say a reason in a few plain words."""
+    return _WORDS[reason]
+
+
 def files_words(number: int) -> str:
     """Say how many files: 1 file, 2 files."""
     return "1 file" if number == 1 else f"{number} files"

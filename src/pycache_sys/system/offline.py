@@ -17,7 +17,7 @@ from pycache_sys.system import accounts, lock, nowhere, programs
 
 _STANDARD_LIBRARY = (
     *("argparse", "ctypes", "difflib", "errno", "fnmatch", "glob", "grp", "json", "pickle"),
-    *("pwd", "signal", "traceback"),
+    *("pwd", "signal", "traceback", "unicodedata"),
 )
 _CODECS = ("ascii", "latin-1", "unicode-escape", "utf-8")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
