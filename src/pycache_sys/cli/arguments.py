@@ -63,6 +63,7 @@ def build_parser(verb: str = "") -> argparse.ArgumentParser:
         "status": _add_status,
         "purge": _add_purge,
         "explain": _add_explain,
+        "doctor": _add_doctor,
         "policy": _add_policy,
         "enable": _add_enable,
         "disable": _add_disable,
@@ -248,6 +249,27 @@ def _add_explain(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
 
 
+def _add_doctor(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = verbs.add_parser(
+        "doctor",
+        help="say what is wrong with this machine, and the command that mends it",
+        description="Look at the policy, the tree, the interpreters and the homes of users, and "
+        "say what is wrong, with the command that mends it. Nothing is changed. The exit status "
+        "is 1 if there are problems.",
+    )
+    verb.set_defaults(run=_run_doctor, best_effort=False)
+    verb.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a further directory to look into, such as a checkout",
+    )
+    add_python(verb)
+    add_config(verb)
+    add_json(verb)
+    add_loudness(verb, quiet="print problems only", verbose="name every place")
+
+
 def _add_policy(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     policy = verbs.add_parser(
         "policy",
@@ -371,6 +393,12 @@ def _run_explain(namespace: argparse.Namespace) -> int:
     from pycache_sys.cli import explain  # noqa: PLC0415 - the parser alone stays quick
 
     return explain.run(namespace)
+
+
+def _run_doctor(namespace: argparse.Namespace) -> int:
+    from pycache_sys.cli import doctor  # noqa: PLC0415 - the parser alone stays quick
+
+    return doctor.run(namespace)
 
 
 def _run_policy_check(namespace: argparse.Namespace) -> int:
