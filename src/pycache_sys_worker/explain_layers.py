@@ -203,8 +203,11 @@ class Asked:
         self.answer["layers"].append(layer_facts(name, path, why, culprit))
 
     def read(self, layer, path):
-        """Say why a layer does not serve this source; "" where it does."""
-        return self.space["read"](self.loader, layer, path, self.status)[1]
+        """Say why a layer does not serve this source; "" where it does.
+
+        The layer is named as the hook's constant is, which it knows by identity.
+        """
+        return self.space["read"](self.loader, self.space[layer], path, self.status)[1]
 
     def ask_tree(self, name, tree):
         """Ask one of the trees."""
@@ -216,13 +219,23 @@ class Asked:
         below = path.rpartition("/")[0]
         if top not in self.layers.trees:
             why = NO_FOLDER if posix_stat(top) is None else HANDS
-            self.add(name, top, why, culprit(top, self.is_tree_step))
+            self.add(name, top, why, self.link(tree, top) or culprit(top, self.is_tree_step))
         elif self.place is None:
             self.add(name, "", NO_PLACE)
         elif (self.space["TREE"], below) not in self.found:
-            self.add(name, path, NO_DIRECTORY)
+            self.add(name, path, NO_DIRECTORY, closed(below))
         else:
-            self.add(name, path, self.read(self.space["TREE"], path))
+            why = self.read("TREE", path)
+            self.add(name, path, why, closed(path) if why == ABSENT else None)
+
+    def link(self, tree, top):
+        """Return the link in the place of a tree or its folder, where the hook follows none."""
+        if tree in map(sys.modules[HOOK].BUILT_IN.get, KEYS):
+            for step in (tree, top):
+                status = posix_stat(step, follow=False)
+                if status is not None and status.st_mode & _TYPE == _LINK:
+                    return [step, *fields(status)]
+        return None
 
     def is_tree_step(self, status):
         """Judge a directory on the way to a tree by the hook's own rule."""
@@ -239,7 +252,7 @@ class Asked:
         if not self.layers.beside:
             self.add(BESIDE, "", OFF)
         elif (BESIDE, below) in self.found:
-            self.add(BESIDE, path, self.read(BESIDE, path))
+            self.add(BESIDE, path, self.read("BESIDE", path))
         elif posix_stat(below) is None or self.loader.path[-3:] != ".py":
             self.add(BESIDE, path, NO_DIRECTORY)
         else:
@@ -255,7 +268,7 @@ class Asked:
             self.add(OWN, top, why, step)
             self.answer["write"] = writing(top, why, step)
         else:
-            self.add(OWN, path, self.read(OWN, path) if own.is_there else ABSENT)
+            self.add(OWN, path, self.read("OWN", path) if own.is_there else ABSENT)
             why = "" if own._may_write else SCRIPT
             self.answer["write"] = written(self.answer, path, why)
             self.answer["write"]["by"] = (
@@ -378,13 +391,22 @@ def stock_write(answer, path):
 
 def written(answer, path, why):
     """Say where bytecode would be written, or why not: also where a directory does not allow it."""
+    step = None
     if not why and answer["served"] == COMPILED:
-        near = path.rpartition("/")[0]
-        while near and posix_stat(near) is None:
-            near = near.rpartition("/")[0]
-        if not os.access(near or "/", os.W_OK | os.X_OK):
-            return writing(path, DENIED, [near or "/", *fields(os.stat(near or "/"))])
-    return writing(path, why)
+        step = closed(path, os.W_OK)
+    return writing(path, DENIED if step else why, step)
+
+
+def closed(path, wanted=0):
+    """Return the last directory on the way to a path that is there, as [path, mode, uid, ...].
+
+    None where this user can search it, and do with it what is ``wanted`` besides.
+    """
+    near = path.rpartition("/")[0]
+    while near and posix_stat(near) is None:
+        near = near.rpartition("/")[0]
+    near = near or "/"
+    return None if os.access(near, os.X_OK | wanted) else [near, *fields(os.stat(near))]
 
 
 def writing(path, why, step=None):
@@ -435,10 +457,10 @@ def fields(status):
     ]
 
 
-def posix_stat(path):
+def posix_stat(path, follow=True):  # noqa: FBT002 - as in os.stat
     """Return a file's status, None for none."""
     try:
-        return os.stat(path)
+        return os.stat(path, follow_symlinks=follow)
     except (OSError, ValueError):
         return None
 

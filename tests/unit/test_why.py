@@ -76,6 +76,13 @@ class TestAbsent:
         expected = Words("cannot be read: it is root's, mode 0600", "/tree/app.pyc")
         assert layer_reason(secret, MODULE, ANSWER, who) == expected
 
+    @pytest.mark.parametrize("why", [Why.ABSENT, Why.NO_DIRECTORY])
+    def test_there_may_be_one_in_a_directory_that_cannot_be_searched(self, why: Why) -> None:
+        closed = Culprit(path="/tree", file=replace(FOLDER, uid=0, mode=0o040700))
+        expected = Words("cannot be read: it is root's, mode 0700", "/tree")
+        hidden = layer(why, file=None, culprit=closed)
+        assert layer_reason(hidden, MODULE, ANSWER, who) == expected
+
     @pytest.mark.parametrize(
         ("uid", "expected"), [(0, "root's"), (ADA, "ada's (uid 1000)"), (7, "of uid 7")]
     )
@@ -191,6 +198,10 @@ class TestHands:
             ({"uid": 0, "mode": 0o040777}, "everybody can write it (mode 0777)"),
             ({"uid": 0, "mode": 0o040775}, "its group can write it (mode 0775)"),
             ({"uid": 0}, "somebody else can change it"),
+            (
+                {"uid": 0, "mode": stat.S_IFLNK | 0o777},
+                "it is a symbolic link, and none is followed here",
+            ),
         ],
     )
     def test_a_tree(self, fields: dict[str, int], expected: str) -> None:

@@ -58,8 +58,10 @@ def layer_reason(layer: Layer, module: Module, answer: Answer, who: Who) -> Word
     match layer.why:
         case Why.NOTHING:
             return Words(_serving(layer, module), layer.path)
-        case Why.ABSENT:
-            return _absent(layer, who)
+        case Why.ABSENT | Why.NO_DIRECTORY if layer.culprit is not None:
+            return _closed(layer.culprit.file, layer.culprit.path, who)
+        case Why.ABSENT if layer.file is not None:
+            return _closed(layer.file, layer.path, who)
         case Why.NO_FILE:
             return Words(f"ignored: {_kind_of(layer.file)}", layer.path)
         case Why.DAMAGED:
@@ -75,6 +77,7 @@ def layer_reason(layer: Layer, module: Module, answer: Answer, who: Who) -> Word
 
 
 _PLAIN_ANYWHERE = {
+    Why.ABSENT: "absent",
     Why.OFF: "off: the policy says so",
     Why.NO_PLACE: "none: bytecode of such a path has no place of its own",
     Why.NO_FOLDER: "absent: there is no such tree for this version",
@@ -95,11 +98,9 @@ def _serving(layer: Layer, module: Module) -> str:
     return f"good, but the {module.served} comes first"
 
 
-def _absent(layer: Layer, who: Who) -> Words:
-    if layer.file is None:
-        return Words("absent")
-    mode = f"{stat.S_IMODE(layer.file.mode):04o}"
-    return Words(f"cannot be read: it is {whose(layer.file.uid, who)}, mode {mode}", layer.path)
+def _closed(file: File, path: str, who: Who) -> Words:
+    mode = f"{stat.S_IMODE(file.mode):04o}"
+    return Words(f"cannot be read: it is {whose(file.uid, who)}, mode {mode}", path)
 
 
 def whose(uid: int, who: Who) -> str:
@@ -191,6 +192,8 @@ def _spoilt(file: File, wanted: str, who: Who) -> str:
     mode = f"(mode {stat.S_IMODE(file.mode):04o})"
     if who(file.uid) != wanted and file.uid:
         return f"it belongs to {who(file.uid)}, not to {name}"
+    if stat.S_ISLNK(file.mode):
+        return "it is a symbolic link, and none is followed here"
     if file.mode & _FOR_OTHERS:
         return f"everybody can write it {mode}"
     if file.mode & _FOR_GROUP:
