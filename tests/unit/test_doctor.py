@@ -132,7 +132,7 @@ def test_a_hook_that_is_there_and_does_nothing() -> None:
 def test_who_makes_the_bytecode_that_is_loaded_before_the_hook() -> None:
     bare = delivery(without_bytecode=["/b.py", "/a b.py"])
     found = one(hooks.bootstrap, scene(deliveries=[bare]))
-    assert found.commands == ("/usr/bin/python3.13 -I -S -m py_compile '/a b.py' /b.py",)
+    assert found.commands == ("/usr/bin/python3.13 -B -I -S -m py_compile '/a b.py' /b.py",)
     own = delivery(without_bytecode=["/b.py"], files=[f"{PYTHON.site[0]}/pycache-sys.pth"])
     found = one(hooks.bootstrap, scene(deliveries=[own]))
     assert found.commands == ("pycache-sys enable --python /usr/bin/python3.13",)

@@ -112,13 +112,13 @@ def _making(scene: Scene, one: Delivery) -> str:
     """Write the command that makes this bytecode: ours where ``enable`` has brought the hook.
 
     What a package has brought ``enable`` leaves alone. Then Python's own compiler does it, without
-    the hook and whatever the environment says.
+    the hook and whatever the environment says. With ``-B`` it leaves nothing of its own modules.
     """
     found = scene.interpreter_at(one.path)
     own = f"{found.site[0]}/" if found and found.site else ""
     if own and any(path.startswith(own) for path in one.files):
         return scene.command("enable", "--python", one.path)
-    return command(one.path, "-I", "-S", "-m", "py_compile", *sorted(one.without_bytecode))
+    return command(one.path, "-B", "-I", "-S", "-m", "py_compile", *sorted(one.without_bytecode))
 
 
 def hook_venvs(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from pycache_sys.core.entries import is_folder_of_ours, is_named_by_us
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.core.model import Reason
 from pycache_sys.core.tidying import python_of
+from pycache_sys.doctor.barred import barred, is_below, place_of
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.system import at_work
 from pycache_sys.system import last_run as last
@@ -61,6 +62,8 @@ def tree(scene: Scene) -> None:
             Check.TREE, f"process {process} is bringing the tree up to date just now"
         )
         return
+    closed = barred(scene)
+    scene.result.add(*(closed[path] for path in sorted(closed)))
     orphans = {id(plan) for plan, label in survey.found if label == plan.order.directory}
     stray = [
         f"{scene.tree}/{path}"
@@ -68,7 +71,9 @@ def tree(scene: Scene) -> None:
         if id(plan) not in orphans
         for path in plan.removals
     ]
-    missing = survey.missing
+    jobs = [(job, plan.order) for plan, _ in survey.found for job in plan.jobs]
+    within = [job for job, order in jobs if not is_below(place_of(job, order), closed)]
+    missing = max(0, survey.missing - (len(jobs) - len(within)))
     if not (missing or stray):
         return
     parts = []
@@ -78,7 +83,7 @@ def tree(scene: Scene) -> None:
     if stray:
         whose = "file of it has" if len(stray) == 1 else "files of it have"
         parts.append(f"{len(stray)} {whose} no source any more, or one that is not compiled")
-    places = sorted({job.source for plan, _ in survey.found for job in plan.jobs})
+    places = sorted({job.source for job in within})
     scene.result.add(
         Finding(
             Check.TREE,
