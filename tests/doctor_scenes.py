@@ -11,7 +11,7 @@ from pycache_sys.doctor.scene import Request, Scene, Survey
 from pycache_sys.enable import Delivery
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
-from pycache_sys.system.as_user import Login
+from pycache_sys.system.users.as_user import Login
 
 PYTHON = Interpreter(
     path="/usr/bin/python3.13",

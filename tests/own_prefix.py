@@ -16,7 +16,7 @@ from pycache_sys.core.model import Interpreter
 from pycache_sys.discover import select_interpreters
 from pycache_sys.policy.model import Policy
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.trust import CallerTrust
 from pycache_sys_runtime import startup
 

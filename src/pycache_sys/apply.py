@@ -12,10 +12,10 @@ from pycache_sys.core.model import Job, Outcome, Reason, Refusal, SourceIdentity
 from pycache_sys.core.plan import Plan, cache_names, entry_mode
 from pycache_sys.core.protocol import Compiled
 from pycache_sys.core.report import Report
+from pycache_sys.system.pythons.workers import Pool
 from pycache_sys.system.sources import examine
 from pycache_sys.system.tree import Tree
 from pycache_sys.system.trust import Trust
-from pycache_sys.system.workers import Pool
 
 RACY_NANOSECONDS = 20_000_000
 """A source changed this recently may change again without its ctime showing it (kernel ticks)."""

@@ -12,16 +12,16 @@ from pycache_sys.discover import Admits
 from pycache_sys.in_place.task import Task
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy
-from pycache_sys.system import offline
-from pycache_sys.system.privileges import (
+from pycache_sys.system.machine import offline
+from pycache_sys.system.pythons.workers import Limits
+from pycache_sys.system.tree import SYSTEM_TREE, Tree
+from pycache_sys.system.users.privileges import (
     ACCOUNT,
     Account,
     can_become,
     nobody_else,
     worker_account,
 )
-from pycache_sys.system.tree import SYSTEM_TREE, Tree
-from pycache_sys.system.workers import Limits
 
 
 class Request(NamedTuple):

@@ -13,16 +13,16 @@ from typing import NamedTuple
 from pycache_sys.core.defects import Defect, Kind, Mark, stale
 from pycache_sys.core.model import Interpreter, Job, Reason, Refusal
 from pycache_sys.core.protocol import Compiled
-from pycache_sys.system import programs
 from pycache_sys.system.inventory import stand
-from pycache_sys.system.privileges import (
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.pythons.workers import Limits, Pool
+from pycache_sys.system.users.privileges import (
     Account,
     can_become,
     can_read,
     nobody_else,
     worker_account,
 )
-from pycache_sys.system.workers import Limits, Pool
 
 _ROUNDS = 3
 _GOOD = b"good"

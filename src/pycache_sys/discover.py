@@ -12,9 +12,9 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.exclusion import Judge, excluder
 from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.policy.values import AUTO
-from pycache_sys.system import interpreters as found
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons import interpreters as found
 from pycache_sys_runtime.pythons import match_python
 
 Admits = Callable[[Interpreter], bool]

@@ -17,13 +17,13 @@ from pycache_sys.core.model import Interpreter, Reason
 from pycache_sys.core.report import InterpreterNote
 from pycache_sys.discover import Admits, select_interpreters
 from pycache_sys.policy.model import Policy
-from pycache_sys.system import bootstrap
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons import bootstrap
+from pycache_sys.system.pythons.standard_library import judge_files_in
+from pycache_sys.system.pythons.workers import WorkersError
 from pycache_sys.system.site_files import make_directory, read_file, remove_file, replace_file
-from pycache_sys.system.standard_library import judge_files_in
 from pycache_sys.system.trust import OwnTrust
-from pycache_sys.system.workers import WorkersError
 
 JSON_VERSION = 1
 _NO_MATTER = (Reason.EXCLUDED, Reason.TOO_OLD, Reason.NO_CACHE_TAG)

@@ -13,8 +13,8 @@ from pycache_sys.core.why import HOOK_WORDS, Who, layer_reason, writing_reason
 from pycache_sys.discover import Admits, select_interpreters
 from pycache_sys.policy.model import Policy
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.normal_starts import ask, start_environment
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons.normal_starts import ask, start_environment
 from pycache_sys.system.trust import OwnTrust
 
 JSON_VERSION = 1

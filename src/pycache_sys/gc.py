@@ -33,10 +33,17 @@ from pycache_sys.core.tidying import (
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, Subject
 from pycache_sys.show import User, cache_of
-from pycache_sys.system.as_user import FailedError, Login, NoAnswerError, caller, logins, work_as
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.presence import Presence
-from pycache_sys.system.user_cache import RefusedError, UserCache, opened
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.machine.presence import Presence
+from pycache_sys.system.users.as_user import (
+    FailedError,
+    Login,
+    NoAnswerError,
+    caller,
+    logins,
+    work_as,
+)
+from pycache_sys.system.users.user_cache import RefusedError, UserCache, opened
 
 _MINORS = range(8, 30)
 _LAST_MICRO = 99

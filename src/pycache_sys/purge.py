@@ -13,7 +13,7 @@ from pycache_sys.core.errors import ExitStatus, TreeError
 from pycache_sys.policy.model import Policy
 from pycache_sys.system import lock, stamp
 from pycache_sys.system.inventory import Inventory, read_beginning, take_inventory
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.tree import SYSTEM_TREE, TAG_NAME, Tree
 
 JSON_VERSION = 1

@@ -22,7 +22,7 @@ from pycache_sys.policy import examine, keys
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.values import AUTO
 from pycache_sys.rebuild import Observer, rebuild
-from pycache_sys.system.bootstrap import compile_beside, loaded_before_hooks, own_sources
+from pycache_sys.system.pythons.bootstrap import compile_beside, loaded_before_hooks, own_sources
 from pycache_sys_runtime import startup
 from pycache_sys_runtime.pythons import match_python
 

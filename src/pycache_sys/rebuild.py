@@ -25,13 +25,14 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
 from pycache_sys.policy.model import subject_of
 from pycache_sys.survey import survey, survey_orphan
-from pycache_sys.system import deployment, last_run, lock, offline, stamp
+from pycache_sys.system import last_run, lock, stamp
 from pycache_sys.system.access import Access
-from pycache_sys.system.bootstrap import keep_own
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine import deployment, offline
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons.bootstrap import keep_own
+from pycache_sys.system.pythons.workers import Limits, Pool, WorkersError
 from pycache_sys.system.tree import Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
-from pycache_sys.system.workers import Limits, Pool, WorkersError
 from pycache_sys_runtime import startup
 
 _PASSING = frozenset({Reason.WRITE, Reason.WORKER, Reason.CHANGED, Reason.TIME_LIMIT})

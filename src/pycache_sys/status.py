@@ -24,8 +24,9 @@ from pycache_sys.core.tidying import Tidied, Why
 from pycache_sys.discover import Admits
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, Subject
-from pycache_sys.system import last_run, offline
+from pycache_sys.system import last_run
 from pycache_sys.system.inventory import stand
+from pycache_sys.system.machine import offline
 from pycache_sys.system.space import files_below
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
 from pycache_sys.system.trust import RootTrust

@@ -33,16 +33,16 @@ from pycache_sys.discover import Admits
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.stock import Stock
-from pycache_sys.system import programs
 from pycache_sys.system.inventory import (
     read_beginning,
     read_entry,
     stand,
 )
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.pythons.workers import Limits, WorkersError
 from pycache_sys.system.sources import is_gone
 from pycache_sys.system.tree import CACHEDIR_TAG, SYSTEM_TREE, TAG_NAME, Tree
 from pycache_sys.system.trust import RootTrust
-from pycache_sys.system.workers import Limits, WorkersError
 
 MOST_TRIED = 1000
 """So many sources without bytecode are compiled to see whether they can be; above that, none is."""

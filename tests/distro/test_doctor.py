@@ -20,7 +20,7 @@ from distro.machines import HOME, USER, add_user
 from distro.packaging import install_packages
 from distro.product import COMMAND, TREE
 from pycache_sys.doctor.storage import LEAST_BYTES
-from pycache_sys.system.labels import ENFORCE
+from pycache_sys.system.machine.labels import ENFORCE
 
 pytest_plugins = ["distro.packaging_fixtures"]
 

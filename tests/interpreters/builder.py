@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,6 +223,14 @@ def snapshot(*tops: Path) -> dict[str, tuple[object, ...]]:
 def pycs(tree: Path) -> set[str]:
     """List the bytecode in a tree."""
     return {str(path) for path in tree.rglob("*.pyc")}
+
+
+def processes_left(text: str, seconds: float = 20) -> list[int]:
+    """List processes as ``processes_named`` does; one that was killed gets a while to go."""
+    deadline = time.monotonic() + seconds
+    while (found := processes_named(text)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def processes_named(text: str) -> list[int]:

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from interpreters.builder import Builder, fenced, identity, pretend, processes_named, pycs
+from interpreters.builder import (
+    Builder,
+    fenced,
+    identity,
+    pretend,
+    processes_left,
+    processes_named,
+    pycs,
+)
 
 
 @pytest.fixture
@@ -177,7 +185,7 @@ def test_a_worker_that_does_not_work(builder: Builder, truth: dict[str, Any], wo
     assert run.outcomes == [(python, "worker")]
     assert run.counts["compiled"] == 0
     assert pycs(builder.tree) == set()
-    assert processes_named(str(builder.folder)) == []
+    assert processes_left(str(builder.folder)) == []
 
 
 @pytest.mark.parametrize("changes", [{"magic": "00000d0a"}, {"cache_tag": "cpython-999"}])
@@ -217,7 +225,7 @@ def test_those_that_hang_or_talk_for_ever_hold_nobody_up_for_long(
     assert notes["python3.91"] == notes["python3.92"] == "no-answer"
     assert notes["python3.90"] in ("no-answer", "broken")
     assert (run.status, run.counts["compiled"]) == (1, 1)
-    assert processes_named(str(builder.folder)) == []
+    assert processes_left(str(builder.folder)) == []
 
 
 def test_an_interrupt_leaves_no_interpreter_behind_that_was_being_asked(builder: Builder) -> None:
@@ -237,7 +245,7 @@ def test_an_interrupt_leaves_no_interpreter_behind_that_was_being_asked(builder:
         process.communicate(timeout=20)
         assert process.returncode == 130
         time.sleep(0.2)
-        assert processes_named(mark) == []
+        assert processes_left(mark) == []
     finally:
         process.kill()
         for number in processes_named(mark):

@@ -17,7 +17,7 @@ from pycache_sys.build_request import Request
 from pycache_sys.core.plan import Plan
 from pycache_sys.core.report import Report
 from pycache_sys.rebuild import rebuild
-from pycache_sys.system.workers import Limits
+from pycache_sys.system.pythons.workers import Limits
 
 GOOD = ("a.py", "m/n.py", "z.py")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interpreters.builder import Builder, processes_named, pycs
+from interpreters.builder import Builder, processes_left, processes_named, pycs
 
 TOTAL = 400
 
@@ -45,7 +45,7 @@ def test_a_signal_in_the_middle_of_a_run(
     assert f"interrupted with {report['remaining']} sources to go" in stderr
     assert "Traceback" not in stderr
     time.sleep(0.1)
-    assert processes_named(python) == []
+    assert processes_left(python) == []
     entries = pycs(builder.tree)
     assert len(entries) in (done, done + 1)
     for entry in entries:
@@ -69,7 +69,7 @@ def test_a_killed_builder_leaves_no_worker_and_a_tree_that_goes_on(
     deadline = time.monotonic() + 10
     while processes_named(python) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert processes_named(python) == []
+    assert processes_left(python) == []
     rest = builder.rebuild("--no-wait", "--python", python, builder.sources)
     assert (rest.status, rest.outcomes) == (0, [])
     assert len(pycs(builder.tree)) == TOTAL

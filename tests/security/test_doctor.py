@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pycache_sys.doctor.owners import chown
-from pycache_sys.system.as_user import Login
-from pycache_sys.system.search import DEEPEST
-from pycache_sys.system.variables import LONGEST_FILE
+from pycache_sys.system.machine.variables import LONGEST_FILE
+from pycache_sys.system.users.as_user import Login
+from pycache_sys.system.users.search import DEEPEST
 from security.accounts import MODULES, SHARED, TREE, Account, Run, World, look, put, world
 from security.dead_mount import dead
 from security.machine import ENVIRONMENT, TAG, TARGET

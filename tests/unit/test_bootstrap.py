@@ -13,8 +13,8 @@ from interpreters.builder import TAG, say
 from own_prefix import OwnPrefix, describe, make_prefix
 from pycache_sys.core.delivery import Undo, pth_file
 from pycache_sys.core.model import Interpreter, Outcome, Reason
-from pycache_sys.system import bootstrap
-from pycache_sys.system.bootstrap import (
+from pycache_sys.system.pythons import bootstrap
+from pycache_sys.system.pythons.bootstrap import (
     bytecode_of,
     compile_beside,
     is_hooked,
@@ -22,7 +22,7 @@ from pycache_sys.system.bootstrap import (
     loaded_before_hooks,
     own_sources,
 )
-from pycache_sys.system.workers import WorkersError
+from pycache_sys.system.pythons.workers import WorkersError
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -15,10 +15,10 @@ from pycache_sys.core.findings import Check, Diagnosis, Finding, Level
 from pycache_sys.doctor import owners, run, scene
 from pycache_sys.doctor.sources import LEAST_DUPLICATES
 from pycache_sys.doctor.storage import LEAST_BYTES, LEAST_INODES
-from pycache_sys.system import variables
-from pycache_sys.system.as_user import Login
-from pycache_sys.system.homes import Look, Place
-from pycache_sys.system.search import DEEPEST, MOST_FILES, MOST_NAMED, MOST_SECONDS, PASSED_BY
+from pycache_sys.system.machine import variables
+from pycache_sys.system.users.as_user import Login
+from pycache_sys.system.users.homes import Look, Place
+from pycache_sys.system.users.search import DEEPEST, MOST_FILES, MOST_NAMED, MOST_SECONDS, PASSED_BY
 
 PROBLEM = Finding(
     Check.TREE,

@@ -16,7 +16,7 @@ from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.core.delivery import PTH_NAME, SITECUSTOMIZE, Undo, pth_file
 from pycache_sys.core.errors import UsageError
 from pycache_sys.enable import Delivery
-from pycache_sys.system import interpreters
+from pycache_sys.system.pythons import interpreters
 from pycache_sys_runtime import startup
 
 Capture = pytest.CaptureFixture[str]

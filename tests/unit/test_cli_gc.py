@@ -17,8 +17,8 @@ from pycache_sys.core.tidying import HOUR, NO_LIMIT, UNFOUND_AGE, Refused, Tidie
 from pycache_sys.policy.keys import CACHE_MAX_AGE, CACHE_MAX_SIZE
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
-from pycache_sys.system.as_user import SILENCE_SECONDS, TOTAL_SECONDS
-from pycache_sys.system.presence import COMING_AND_GOING
+from pycache_sys.system.machine.presence import COMING_AND_GOING
+from pycache_sys.system.users.as_user import SILENCE_SECONDS, TOTAL_SECONDS
 
 UID = os.geteuid()
 USED = 1_700_000_000

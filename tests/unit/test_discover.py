@@ -21,9 +21,9 @@ from pycache_sys.discover import (
 )
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
-from pycache_sys.system import interpreters as found
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons import interpreters as found
 from pycache_sys.system.trust import CallerTrust
 
 OLD = Interpreter(

@@ -15,9 +15,9 @@ from pycache_sys.doctor import hooks, run, settings
 from pycache_sys.doctor.scene import Request, Scene
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
-from pycache_sys.system.homes import Look, Place
-from pycache_sys.system.search import Venv
-from pycache_sys.system.variables import Said
+from pycache_sys.system.machine.variables import Said
+from pycache_sys.system.users.homes import Look, Place
+from pycache_sys.system.users.search import Venv
 
 # the policy
 

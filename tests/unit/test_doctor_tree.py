@@ -16,9 +16,10 @@ from pycache_sys.core.last_run import LastRun
 from pycache_sys.core.model import Job, Outcome, Reason, Refusal
 from pycache_sys.doctor import owners, sources, storage, trees
 from pycache_sys.doctor.scene import Scene
-from pycache_sys.system import at_work, labels
-from pycache_sys.system.homes import Look, Place
-from pycache_sys.system.volume import Volume, volume_of
+from pycache_sys.system import at_work
+from pycache_sys.system.machine import labels
+from pycache_sys.system.machine.volume import Volume, volume_of
+from pycache_sys.system.users.homes import Look, Place
 
 MEBIBYTE = 1 << 20
 HOLDER = at_work.holder

@@ -30,9 +30,9 @@ from pycache_sys.policy.parse import Parser, parse
 from pycache_sys.policy.problems import Problem
 from pycache_sys.show import Place, User, cache_of, settings_as_json
 from pycache_sys.system.lock import SYSTEM_LOCK
-from pycache_sys.system.privileges import ACCOUNT
+from pycache_sys.system.pythons.workers import Limits
 from pycache_sys.system.tree import SYSTEM_TREE
-from pycache_sys.system.workers import Limits
+from pycache_sys.system.users.privileges import ACCOUNT
 from pycache_sys_runtime import policy as runtime
 
 TOP = Path(__file__).parents[2]

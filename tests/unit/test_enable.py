@@ -28,8 +28,8 @@ from pycache_sys.core.delivery import (
 )
 from pycache_sys.core.errors import PycacheSysError, UsageError
 from pycache_sys.enable import Delivery, Request, disable, enable, show, startup_file
-from pycache_sys.system import bootstrap
-from pycache_sys.system import interpreters as found
+from pycache_sys.system.pythons import bootstrap
+from pycache_sys.system.pythons import interpreters as found
 from pycache_sys_runtime import startup
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to others")

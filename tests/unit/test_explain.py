@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from interpreters.builder import identity, pretend, processes_named
+from interpreters.builder import identity, pretend, processes_left
 from pycache_sys.core.errors import PycacheSysError, UsageError
 from pycache_sys.core.explanation import Hooked
 from pycache_sys.explain import Explained, Request, as_asked, explain
-from pycache_sys.system import normal_starts
-from pycache_sys.system.normal_starts import WITHOUT_CODE, ask, start_environment
-from pycache_sys.system.persons import Person, become, find_person, name_of
+from pycache_sys.system.pythons import normal_starts
+from pycache_sys.system.pythons.normal_starts import WITHOUT_CODE, ask, start_environment
+from pycache_sys.system.users.persons import Person, become, find_person, name_of
 
 PLAIN = {"PATH": "/usr/bin:/bin"}
 
@@ -93,7 +93,7 @@ class TestAsking:
         with pytest.raises(PycacheSysError, match=r"^no answer in 0 s$"):
             ask(self.program(tmp_path, "sleep 60.4711 & exec sleep 60.4711"), [], PLAIN)
         assert time.monotonic() - started < 10
-        assert processes_named("60.4711") == []
+        assert processes_left("60.4711") == []
 
     def test_one_that_never_stops_talking(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +198,7 @@ def test_a_program_out_of_reach_is_said(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     code = (
-        "import os, sys\nfrom pycache_sys.system import persons\n"
+        "import os, sys\nfrom pycache_sys.system.users import persons\n"
         "persons.__file__ = sys.argv[1]\n"
         "try:\n    persons.become(persons.find_person('nobody'))\n"
         "except persons.PycacheSysError as error:\n    print(error)\n"

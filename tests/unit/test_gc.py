@@ -16,8 +16,8 @@ from pycache_sys.core.tidying import HOUR, NO_LIMIT, SECOND, Limits, Refused, Ti
 from pycache_sys.gc import Request, gc, tidy
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
-from pycache_sys.system import as_user, user_cache
-from pycache_sys.system.as_user import (
+from pycache_sys.system.users import as_user, user_cache
+from pycache_sys.system.users.as_user import (
     FailedError,
     Login,
     NoAnswerError,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pycache_sys.core.tidying import python_of
-from pycache_sys.system import mount_table, presence
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.presence import Presence
+from pycache_sys.system.machine import mount_table, presence
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.machine.presence import Presence
 
 
 @pytest.fixture

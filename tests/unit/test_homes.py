@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pycache_sys.system import homes, variables
-from pycache_sys.system.as_user import Login, caller
-from pycache_sys.system.hearsay import LONGEST, hear
-from pycache_sys.system.homes import Look, Place, look
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.search import Limits
-from pycache_sys.system.variables import Said
+from pycache_sys.system.machine import variables
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.machine.variables import Said
+from pycache_sys.system.users import homes
+from pycache_sys.system.users.as_user import Login, caller
+from pycache_sys.system.users.hearsay import LONGEST, hear
+from pycache_sys.system.users.homes import Look, Place, look
+from pycache_sys.system.users.search import Limits
 
 LINE = "export PYTHONPYCACHEPREFIX=/x\n"
 

@@ -33,9 +33,9 @@ from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
 from pycache_sys.system import in_place, ledger, sources, trust
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons.workers import Limits, Pool
 from pycache_sys.system.tree import Tree
-from pycache_sys.system.workers import Limits, Pool
 from strategies import source_names
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)

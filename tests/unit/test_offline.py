@@ -8,7 +8,9 @@ import pytest
 
 import pycache_sys
 from pycache_sys.core.model import Interpreter, Reason, Refusal
-from pycache_sys.system import accounts, foreign, offline
+from pycache_sys.system.machine import offline
+from pycache_sys.system.pythons import foreign
+from pycache_sys.system.users import accounts
 
 PACKAGE = Path(pycache_sys.__file__).parent
 OPTIONAL = {"rich", "packaging"}

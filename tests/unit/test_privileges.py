@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pycache_sys.system.privileges import Account, can_read, nobody_else
+from pycache_sys.system.users.privileges import Account, can_read, nobody_else
 
 STRANGER = Account(uid=54_321, gid=54_321)
 

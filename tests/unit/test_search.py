@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pycache_sys.system.search import (
+from pycache_sys.system.users.search import (
     DEEPEST,
     MOST_NAMED,
     PASSED_BY,

@@ -20,7 +20,7 @@ from pycache_sys.show import (
     settings_as_json,
 )
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.trust import CallerTrust
 
 USER = User(name="ada", uid=ADA, gids=(50,), environ={"HOME": "/home/ada"})

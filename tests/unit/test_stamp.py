@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pycache_sys.system import deployment, stamp
+from pycache_sys.system import stamp
+from pycache_sys.system.machine import deployment
 
 
 @pytest.fixture

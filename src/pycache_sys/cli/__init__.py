@@ -61,7 +61,7 @@ def complain(program: str, error: PycacheSysError, *, brief: bool = False) -> No
 
 def _silence(namespace: "Namespace") -> ExitStatus:
     """Send what is still to be printed, also at exit, to nowhere."""
-    from pycache_sys.system import nowhere  # noqa: PLC0415 - seldom needed
+    from pycache_sys.system.machine import nowhere  # noqa: PLC0415 - seldom needed
 
     os.dup2(nowhere.descriptor(), sys.stdout.fileno())
     return ExitStatus.DONE if namespace.best_effort else ExitStatus.SYSTEM

@@ -15,8 +15,8 @@ from pycache_sys.core.explanation import Answer, Hooked, Kind, Layer, Module, Pl
 from pycache_sys.core.why import HOOK_WORDS, Who, Words, layer_reason, writing_reason
 from pycache_sys.explain import JSON_VERSION, Explained, Request, explain
 from pycache_sys.policy.examine import examine_policy
-from pycache_sys.system import programs
-from pycache_sys.system.persons import become, find_person, name_of
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.users.persons import become, find_person, name_of
 
 _LABEL = 19
 _PATH = "    "

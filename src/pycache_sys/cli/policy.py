@@ -24,7 +24,7 @@ from pycache_sys.show import (
     settings_as_json,
 )
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.trust import RootTrust
 from pycache_sys_runtime.policy import DIRECTORIES, FILE_NAME, parse_id
 

@@ -30,7 +30,7 @@ def is_done_elsewhere(policy: Policy, *, quiet: bool) -> bool:
     triggers = policy.view()[TRIGGERS]
     if triggers == "off":
         return True
-    from pycache_sys.system import deferral  # noqa: PLC0415 - for package managers only
+    from pycache_sys.system.machine import deferral  # noqa: PLC0415 - for package managers only
 
     said = deferral.unfit_place()
     if said:

@@ -12,7 +12,7 @@ from pycache_sys.policy.model import Policy
 def enter_and_load(namespace: argparse.Namespace) -> Policy:
     """Enter the root that ``--root`` names, load the policy there, and say that it has warnings."""
     if namespace.root:
-        from pycache_sys.system.offline import enter  # noqa: PLC0415 - for images
+        from pycache_sys.system.machine.offline import enter  # noqa: PLC0415 - for images
 
         enter(namespace.root)
     policy = load(namespace.config)

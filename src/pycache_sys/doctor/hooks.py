@@ -8,7 +8,7 @@ from pycache_sys.core.model import Interpreter, Reason
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.enable import Delivery
 from pycache_sys.policy import keys
-from pycache_sys.system.search import Venv
+from pycache_sys.system.users.search import Venv
 
 _NO_MATTER = (Reason.EXCLUDED, Reason.TOO_OLD, Reason.NO_CACHE_TAG)
 _TRUST = (Reason.WRONG_OWNER, Reason.WRITABLE_BY_OTHERS)

@@ -4,8 +4,8 @@ import os
 
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.doctor.scene import Scene
-from pycache_sys.system.as_user import Login
-from pycache_sys.system.homes import Look
+from pycache_sys.system.users.as_user import Login
+from pycache_sys.system.users.homes import Look
 
 
 def root_owned(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from pycache_sys.core.errors import PycacheSysError, UsageError
 from pycache_sys.core.findings import Check, Diagnosis
 from pycache_sys.doctor import hooks, owners, settings, sources, storage, trees
 from pycache_sys.doctor.scene import Examine, Request, Scene
-from pycache_sys.system.workers import WorkersError
+from pycache_sys.system.pythons.workers import WorkersError
 
 CHECKS: Mapping[Check, Examine] = MappingProxyType(
     {

@@ -22,13 +22,13 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.examine import examine_policy
 from pycache_sys.policy.model import Policy, Subject, View, subject_of
 from pycache_sys.policy.problems import Problem
-from pycache_sys.system import programs
-from pycache_sys.system.as_user import caller
-from pycache_sys.system.homes import Look, Place, homes, look, owner_of
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.search import Limits as SearchLimits
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.pythons.workers import Limits, WorkersError
 from pycache_sys.system.trust import RootTrust
-from pycache_sys.system.workers import Limits, WorkersError
+from pycache_sys.system.users.as_user import caller
+from pycache_sys.system.users.homes import Look, Place, homes, look, owner_of
+from pycache_sys.system.users.search import Limits as SearchLimits
 
 MOST_TRIED = 200
 """So many sources without bytecode are compiled to see whether they can be; above that, none is."""

@@ -8,8 +8,8 @@ from pycache_sys.core.findings import Check, Finding, Level
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.policy import keys
 from pycache_sys.policy.problems import Problem
-from pycache_sys.system.deferral import SERVICE
-from pycache_sys.system.variables import Said, files_of, said_in, system_files
+from pycache_sys.system.machine.deferral import SERVICE
+from pycache_sys.system.machine.variables import Said, files_of, said_in, system_files
 
 _EXCLUSIVE, _IGNORE = "exclusive", "ignore"
 _NOW, _OFF = "now", "off"

@@ -5,8 +5,8 @@ import os
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.policy import keys
-from pycache_sys.system import labels
-from pycache_sys.system.volume import Volume, volume_of
+from pycache_sys.system.machine import labels
+from pycache_sys.system.machine.volume import Volume, volume_of
 
 LEAST_BYTES = 64 << 20
 LEAST_INODES = 1000

@@ -13,9 +13,9 @@ from pycache_sys.doctor.scene import Scene
 from pycache_sys.system import at_work
 from pycache_sys.system import last_run as last
 from pycache_sys.system.inventory import take_inventory
-from pycache_sys.system.presence import Presence
-from pycache_sys.system.privileges import ACCOUNT, worker_account
+from pycache_sys.system.machine.presence import Presence
 from pycache_sys.system.trust import RootTrust
+from pycache_sys.system.users.privileges import ACCOUNT, worker_account
 
 SYSUSERS_NAME = "pycache-sys.conf"
 _SYSUSERS = (

@@ -4,7 +4,7 @@ from pycache_sys.core.model import Outcome, Reason
 from pycache_sys.in_place.removal import Removal
 from pycache_sys.in_place.restoration import Restoration
 from pycache_sys.in_place.task import Scene, Task
-from pycache_sys.system.workers import WorkersError
+from pycache_sys.system.pythons.workers import WorkersError
 
 
 def act(task: Task, scene: Scene) -> None:

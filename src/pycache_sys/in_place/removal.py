@@ -13,7 +13,7 @@ from pycache_sys.in_place.work import Visit, Work
 from pycache_sys.packagers.manifests import named_bytecode
 from pycache_sys.system import in_place as system
 from pycache_sys.system import ledger
-from pycache_sys.system.first_imports import observe
+from pycache_sys.system.pythons.first_imports import observe
 from pycache_sys.system.sources import is_gone
 
 _NO_HOOK = "a start of it does not have the hook, and would compile what is removed each time"

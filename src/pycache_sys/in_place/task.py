@@ -10,8 +10,8 @@ from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy
 from pycache_sys.system import ledger
 from pycache_sys.system.access import Access
+from pycache_sys.system.pythons.workers import Pool
 from pycache_sys.system.tree import Tree
-from pycache_sys.system.workers import Pool
 
 REMOVE = "remove"
 """What the policy's ``in-place`` says where it is not 'keep'."""

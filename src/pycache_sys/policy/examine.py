@@ -22,8 +22,8 @@ from pycache_sys.policy.model import Policy, Setting
 from pycache_sys.policy.parse import Parser, parse
 from pycache_sys.policy.problems import Location, Problem
 from pycache_sys.policy.values import AUTO
-from pycache_sys.system.accounts import find_id
 from pycache_sys.system.trust import OwnFileTrust, RootTrust
+from pycache_sys.system.users.accounts import find_id
 
 _REGISTERED = {
     key.name: Key(

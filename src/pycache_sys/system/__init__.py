@@ -1,1 +1,1 @@
-"""The machine: interpreters, workers, source directories, the tree on disk and its lock."""
+"""What the system is asked and told: trees on disk here; users, interpreters, the machine below."""

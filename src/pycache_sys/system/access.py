@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.privileges import Account
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.trust import Trust
+from pycache_sys.system.users.privileges import Account
 
 
 class Access(NamedTuple):

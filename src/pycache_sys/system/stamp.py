@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from pycache_sys import __version__
 from pycache_sys.core.names import SEARCHED, is_interpreter_name
-from pycache_sys.system import deployment
+from pycache_sys.system.machine import deployment
 from pycache_sys_runtime.startup import DIRECTORIES, FILE_NAME
 
 PATH = "/var/cache/pycache-sys/stamp"

@@ -2,13 +2,15 @@
 
 import os
 
+import pycache_sys
+
 CHECK = "check.py"
 COMPILE = "compile.py"
 EXPLAIN_LAYERS = "explain_layers.py"
 EXPLAIN = "explain.py"
 IDENTIFY = "identify.py"
 _FOLDER = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+    os.path.dirname(os.path.dirname(os.path.abspath(pycache_sys.__file__))),
     "pycache_sys_worker",
 )
 _texts: dict[str, str] = {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pycache_sys.core.errors import PycacheSysError, UsageError
-from pycache_sys.system.ids import take_ids
+from pycache_sys.system.users.ids import take_ids
 from pycache_sys_runtime.policy import parse_id
 
 

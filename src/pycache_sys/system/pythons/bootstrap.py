@@ -17,8 +17,8 @@ from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.model import Interpreter, Job, Outcome, Reason
 from pycache_sys.core.protocol import Compiled
 from pycache_sys.system.in_place import is_read_only
+from pycache_sys.system.pythons.workers import Limits, Pool
 from pycache_sys.system.site_files import make_directory, read_file, replace_file
-from pycache_sys.system.workers import Limits, Pool
 from pycache_sys_runtime import layout
 from pycache_sys_runtime.startup import MARK
 

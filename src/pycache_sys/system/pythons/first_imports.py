@@ -11,9 +11,9 @@ from pycache_sys.core.delivery import SITECUSTOMIZE, START_MODULE, block_in
 from pycache_sys.core.environment import environment
 from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.model import Interpreter
-from pycache_sys.system.bootstrap import loaded_before_hooks
-from pycache_sys.system.privileges import Account, confined, nobody_else
+from pycache_sys.system.pythons.bootstrap import loaded_before_hooks
 from pycache_sys.system.site_files import read_file
+from pycache_sys.system.users.privileges import Account, confined, nobody_else
 from pycache_sys_runtime.startup import MARK
 
 _SECONDS = 30

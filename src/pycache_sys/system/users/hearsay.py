@@ -6,7 +6,7 @@ anything. So it may name places to a reader, and decide nothing.
 
 from collections.abc import Callable
 
-from pycache_sys.system.as_user import Login, work_as
+from pycache_sys.system.users.as_user import Login, work_as
 
 LONGEST = 32_768
 """How many bytes are told at most: what is said at once has to fit into a pipe."""

@@ -21,12 +21,17 @@ from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.names import SEARCHED, is_interpreter_name
 from pycache_sys.core.report import InterpreterNote
 from pycache_sys.core.select import managed_roots
-from pycache_sys.system import nowhere, offline, programs
 from pycache_sys.system.access import Access
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.privileges import Account, can_read, confined, nobody_else
-from pycache_sys.system.standard_library import judge_configuration, judge_library, judge_nearby
+from pycache_sys.system.machine import nowhere, offline
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.pythons.standard_library import (
+    judge_configuration,
+    judge_library,
+    judge_nearby,
+)
 from pycache_sys.system.trust import OwnTrust, RootTrust
+from pycache_sys.system.users.privileges import Account, can_read, confined, nobody_else
 
 _SECONDS = 10.0
 _LONGEST_ANSWER = 1 << 20
@@ -88,7 +93,7 @@ def _notes(
     seen: set[tuple[object, ...] | None] = set()
     for candidate, question in asked:
         if isinstance(question, Unable):
-            from pycache_sys.system import foreign  # noqa: PLC0415 - in few roots
+            from pycache_sys.system.pythons import foreign  # noqa: PLC0415 - in few roots
 
             result = foreign.describe(candidate.path, ours)
         else:

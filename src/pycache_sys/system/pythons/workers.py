@@ -19,8 +19,9 @@ from typing import NamedTuple
 from pycache_sys.core import protocol
 from pycache_sys.core.environment import environment
 from pycache_sys.core.model import Interpreter, Job, Reason, Refusal
-from pycache_sys.system import nowhere, offline, programs
-from pycache_sys.system.privileges import Account, confined
+from pycache_sys.system.machine import nowhere, offline
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.users.privileges import Account, confined
 
 _QUEUED_BYTES = select.PIPE_BUF
 _F_SETPIPE_SZ = 1031

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from pycache_sys.core.model import Reason, Refusal
 from pycache_sys.core.select import is_below
-from pycache_sys.system.mount_table import mounted
+from pycache_sys.system.machine.mount_table import mounted
 
 ANSWER_SECONDS = 10.0
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pycache_sys.core.names import SEARCHED
 from pycache_sys.core.select import is_below
 from pycache_sys.core.tidying import Python
-from pycache_sys.system.mount_table import mounted, unescape
-from pycache_sys.system.mounts import Mounts
+from pycache_sys.system.machine.mount_table import mounted, unescape
+from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.sources import is_gone
 
 LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")

@@ -38,7 +38,7 @@ def is_replaceable() -> bool:
     """Tell whether this root is one of several: then a ctime does not say which source is newer."""
     if _command_line(_WORDS) or os.path.exists(OSTREE):
         return True
-    from pycache_sys.system.mount_table import mounted  # noqa: PLC0415 - an unchanged boot need not ask
+    from pycache_sys.system.machine.mount_table import mounted  # noqa: PLC0415 - an unchanged boot need not ask
 
     return any(
         mount.point in ("/", "/usr") and (_SNAPSHOTS in mount.root or mount.kind in _READ_ONLY)

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pycache_sys.core.errors import PycacheSysError
-from pycache_sys.system import nowhere, programs
-from pycache_sys.system.privileges import confined
+from pycache_sys.system.machine import nowhere
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.users.privileges import confined
 
 _SECONDS = 60.0
 _LONGEST_ANSWER = 64 << 20

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from pycache_sys.core.environment import environment
-from pycache_sys.system import deployment
+from pycache_sys.system.machine import deployment
 
 SERVICE = "pycache-sys-rebuild.service"
 _MANAGER = "/run/systemd/system"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from pycache_sys.system.ids import take_ids
+from pycache_sys.system.users.ids import take_ids
 
 SILENCE_SECONDS = 30.0
 TOTAL_SECONDS = 600.0

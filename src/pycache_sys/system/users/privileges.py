@@ -11,8 +11,8 @@ import resource
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pycache_sys.system.accounts import find_id
-from pycache_sys.system.ids import take_ids
+from pycache_sys.system.users.accounts import find_id
+from pycache_sys.system.users.ids import take_ids
 
 ACCOUNT = "_pycache-sys"
 _PR_SET_NO_NEW_PRIVS = 38

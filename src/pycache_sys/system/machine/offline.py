@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pycache_sys.core.errors import PycacheSysError, UsageError
-from pycache_sys.system import accounts, lock, nowhere, programs
+from pycache_sys.system import lock
+from pycache_sys.system.machine import nowhere
+from pycache_sys.system.pythons import programs
+from pycache_sys.system.users import accounts
 
 _STANDARD_LIBRARY = (
     *("argparse", "ctypes", "difflib", "errno", "fnmatch", "glob", "grp", "json", "pickle"),

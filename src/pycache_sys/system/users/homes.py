@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pycache_sys.system.as_user import FailedError, Login, NoAnswerError, logins
-from pycache_sys.system.hearsay import LONGEST, hear
-from pycache_sys.system.mounts import Mounts
-from pycache_sys.system.search import Limits, Searched, Venv, search
-from pycache_sys.system.variables import Said, files_of, said_in
+from pycache_sys.system.machine.mounts import Mounts
+from pycache_sys.system.machine.variables import Said, files_of, said_in
+from pycache_sys.system.users.as_user import FailedError, Login, NoAnswerError, logins
+from pycache_sys.system.users.hearsay import LONGEST, hear
+from pycache_sys.system.users.search import Limits, Searched, Venv, search
 
 SILENCE_SECONDS = 10.0
 _MORE_SECONDS = 10.0

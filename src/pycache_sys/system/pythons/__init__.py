@@ -1,0 +1,1 @@
+"""Interpreters: to find them, ask them, and have them compile."""
