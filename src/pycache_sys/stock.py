@@ -99,7 +99,7 @@ class Stock:
         orphans: dict[str, int] = {}
         for path, status in self._inventory.files.items():
             if stat.S_ISLNK(status.st_mode):
-                self._add(path, Kind.SYMLINK, "a symbolic link is not believed")
+                self._add(path, Kind.SYMLINK, "it is a symbolic link, and a rebuild makes none")
                 continue
             folder = path.partition("/")[0]
             known = folders.get(folder)

@@ -360,8 +360,7 @@ ENTRIES = (
         f"rm {ENTRY}; mkdir {ENTRY}",
         (Wrong("type"),),
         compiled("not a regular file", "ignored: it is a directory"),
-        (UNBUILT,),
-        mend=f"rmdir {ENTRY}; {REBUILD}",
+        (UNBUILT._replace(places=(ENTRY,), mend=(f"rmdir {ENTRY}", REBUILD)),),
     ),
     Flaw(
         "entry-with-another-name",

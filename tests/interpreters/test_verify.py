@@ -359,7 +359,7 @@ def test_a_directory_in_wrong_hands_is_one_defect(
     os.chown(folder, STRANGER, -1) if mode is None else folder.chmod(mode)
     seen = look(place, capsys)
     assert kinds(seen, place) == [(kind, "p")]
-    assert "nothing in it is believed" in seen["defects"][0]["detail"]
+    assert "what is in it may be anybody's" in seen["defects"][0]["detail"]
 
 
 def test_a_directory_that_is_less_private_than_its_sources(

@@ -10,7 +10,7 @@ from pycache_sys.core.model import Job
 from pycache_sys.core.plan import Order, Plan
 from pycache_sys.core.report import Report
 from pycache_sys.doctor import trees
-from pycache_sys.doctor.barred import barred, is_below
+from pycache_sys.doctor.barred import barred, is_barred
 from pycache_sys.doctor.scene import Request, Scene, Survey
 from pycache_sys.policy.parse import parse
 
@@ -108,8 +108,25 @@ def test_directories_that_are_not_of_an_interpreter_are_left_alone(top: Path) ->
     assert barred(scene(top)) == {}
 
 
-def test_below() -> None:
-    places: dict[str, Finding] = dict.fromkeys(["3.13/usr/lib"])  # type: ignore[arg-type]
-    assert is_below("3.13/usr/lib", places)
-    assert is_below("3.13/usr/lib/x", places)
-    assert not is_below("3.13/usr/libx", places)
+@AS_ROOT
+def test_a_directory_in_the_place_of_bytecode(top: Path) -> None:
+    path = top / PLACE / "a.cpython-313.pyc"
+    path.mkdir()
+    rest = (SOURCES[1:], ("pycache-sys rebuild",), "")
+    assert found(top) == [((str(path),), (f"rmdir {path}", "pycache-sys rebuild"), ""), rest]
+    (path / "mine").touch()
+    hint = "move it away, then call 'pycache-sys rebuild'"
+    assert found(top) == [((str(path),), (), hint), rest]
+
+
+def test_what_is_barred_is_so_by_component_and_not_by_text() -> None:
+    order = Order(tree="/tree", directory="3.13", cache_tag="cpython-313", magic=b"\xf3\r\r\n")
+    job = Job("/usr/lib/a.py", 1, b"\0", 0)
+
+    def places(*paths: str) -> dict[str, Finding]:
+        return dict.fromkeys(paths)  # type: ignore[arg-type]
+
+    assert is_barred(job, order, places("3.13/usr/lib"))
+    assert is_barred(job, order, places("3.13", "3.12"))
+    assert is_barred(job, order, places("3.13/usr/lib/a.cpython-313.pyc"))
+    assert not is_barred(job, order, places("3.13/usr/li", "3.13/usr/lib/b.cpython-313.pyc"))

@@ -49,7 +49,7 @@ def test_an_account_that_systemd_makes_or_useradd(
 
 def test_a_tree_that_is_not_up_to_date() -> None:
     place = scene()
-    job = Job("/a.py", 10, b"\0", 0)
+    job = Job("/srv/a.py", 10, b"\0", 0)
     place.survey.found = [
         plan(jobs=[job], removals=["3.13/b", "3.13/a"]),
         plan("3.9", removals=["x"]),
@@ -59,12 +59,12 @@ def test_a_tree_that_is_not_up_to_date() -> None:
         "the tree /var/cache/python is not up to date: 1 source has no bytecode there that is up "
         "to date; 2 files of it have no source any more, or one that is not compiled"
     )
-    assert found.places == ("/a.py", "/var/cache/python/3.13/a", "/var/cache/python/3.13/b")
+    assert found.places == ("/srv/a.py", "/var/cache/python/3.13/a", "/var/cache/python/3.13/b")
 
 
 def test_sources_that_never_compile_are_nothing_to_mend() -> None:
     place = scene()
-    place.survey.found = [plan(jobs=[Job("/a.py", 10, b"\0", 0)])]
+    place.survey.found = [plan(jobs=[Job("/srv/a.py", 10, b"\0", 0)])]
     place.survey.hopeless = 1
     assert check(trees.tree, place) == []
 
@@ -175,7 +175,7 @@ def test_how_much_is_left(monkeypatch: pytest.MonkeyPatch, found: Volume, words:
 def test_what_is_missing_needs_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "volume_of", lambda _: volume(free=100 * MEBIBYTE))
     place = scene()
-    place.survey.found = [plan(jobs=[Job("/a.py", 100 * MEBIBYTE, b"\0", 0)])]
+    place.survey.found = [plan(jobs=[Job("/srv/a.py", 100 * MEBIBYTE, b"\0", 0)])]
     assert "100 MiB free, 120 MiB wanted" in one(storage.disk, place).text
 
 

@@ -205,7 +205,7 @@ def directory_defects(
     A caller's own tree keeps the privacy of each source directory, whose mode is ``source_mode``
     (None where there is none).
     """
-    unbelieved = "; nothing in it is believed"
+    unbelieved = "; what is in it may be anybody's"
     mode = S_IMODE(status.st_mode)
     if status.st_uid != owner:
         words = owner_words(status.st_uid, owner) + unbelieved

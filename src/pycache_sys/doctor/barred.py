@@ -9,7 +9,7 @@ import stat
 from pycache_sys.core.entries import is_folder_of_ours
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.core.model import Job
-from pycache_sys.core.plan import Order
+from pycache_sys.core.plan import Order, cache_names
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.system.inventory import take_inventory
 
@@ -32,33 +32,38 @@ def barred(scene: Scene) -> dict[str, Finding]:
         return finding is None
 
     inventory = take_inventory(scene.tree, [""], enters)
-    for place in _wanted(scene):
-        status = inventory.files.get(place)
-        if status is not None:
-            found[place] = _in_the_way(scene, place, status)
+    directories, files = _wanted(scene)
+    for place in directories & inventory.files.keys():
+        found[place] = _in_the_way(scene, place, inventory.files[place])
+    for place in files & inventory.directories.keys():
+        found[place] = _no_file(scene, place)
     return found
 
 
-def place_of(job: Job, order: Order) -> str:
-    """Say in which directory a source's bytecode stands, below the tree's top."""
-    return f"{order.directory}{job.source.rpartition('/')[0]}"
+def is_barred(job: Job, order: Order, places: dict[str, Finding]) -> bool:
+    """Tell whether a source's bytecode is one of these places, or below one."""
+    paths = entries_of(job, order)
+    return any(f"{path}/".startswith(f"{place}/") for path in paths for place in places)
 
 
-def is_below(path: str, places: dict[str, Finding]) -> bool:
-    """Tell whether a path below the tree's top is one of these places, or below one."""
-    return any(f"{path}/".startswith(f"{place}/") for place in places)
+def entries_of(job: Job, order: Order) -> list[str]:
+    """Name a source's bytecode by its paths below the tree's top."""
+    below, names = cache_names(job.source, order)
+    return [f"{below}/{name}" for name in names]
 
 
-def _wanted(scene: Scene) -> set[str]:
-    """List the directories that a rebuild would write in, and those above them."""
-    wanted: set[str] = set()
+def _wanted(scene: Scene) -> tuple[set[str], set[str]]:
+    """List the directories that a rebuild would write in, with those above, and the files."""
+    directories: set[str] = set()
+    files: set[str] = set()
     for plan, _ in scene.survey.found:
         for job in plan.jobs:
-            place = place_of(job, plan.order)
-            while place and place not in wanted:
-                wanted.add(place)
+            files.update(entries_of(job, plan.order))
+            place = cache_names(job.source, plan.order)[0]
+            while place and place not in directories:
+                directories.add(place)
                 place = place.rpartition("/")[0]
-    return wanted
+    return directories, files
 
 
 def _judge(scene: Scene, path: str, status: os.stat_result) -> Finding | None:
@@ -103,4 +108,18 @@ def _in_the_way(scene: Scene, path: str, status: os.stat_result) -> Finding:
         places=(full,),
         commands=(command("rm", full), scene.command("rebuild")) if is_link else (),
         hint="" if is_link else "move it away, then call 'pycache-sys rebuild'",
+    )
+
+
+def _no_file(scene: Scene, path: str) -> Finding:
+    """Say that a directory stands where bytecode should."""
+    full = f"{scene.tree}/{path}"
+    is_empty = not os.listdir(full)
+    return Finding(
+        Check.TREE,
+        Level.PROBLEM,
+        f"{full} is a directory, where a rebuild writes a file",
+        places=(full,),
+        commands=(command("rmdir", full), scene.command("rebuild")) if is_empty else (),
+        hint="" if is_empty else "move it away, then call 'pycache-sys rebuild'",
     )

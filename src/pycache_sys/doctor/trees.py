@@ -8,7 +8,7 @@ from pycache_sys.core.entries import is_folder_of_ours, is_named_by_us
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.core.model import Reason
 from pycache_sys.core.tidying import python_of
-from pycache_sys.doctor.barred import barred, is_below, place_of
+from pycache_sys.doctor.barred import barred, is_barred
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.system import at_work
 from pycache_sys.system import last_run as last
@@ -72,7 +72,7 @@ def tree(scene: Scene) -> None:
         for path in plan.removals
     ]
     jobs = [(job, plan.order) for plan, _ in survey.found for job in plan.jobs]
-    within = [job for job, order in jobs if not is_below(place_of(job, order), closed)]
+    within = [job for job, order in jobs if not is_barred(job, order, closed)]
     missing = max(0, survey.missing - (len(jobs) - len(within)))
     if not (missing or stray):
         return
