@@ -59,6 +59,11 @@ class Request(NamedTuple):
         return not (self.paths or self.packages)
 
     @property
+    def is_look(self) -> bool:
+        """Tell whether somebody only wants to know how the tree stands."""
+        return self.dry_run and self.only_tree
+
+    @property
     def workers(self) -> int:
         """Say how many processes compile."""
         return self.jobs or self.policy.view()[keys.JOBS] or len(os.sched_getaffinity(0))

@@ -254,13 +254,14 @@ class _Run:
     def _order(self, target: Target) -> Order:
         request = self._request
         invalidation = request.invalidation or target.terms.invalidation
+        is_entered = self._root is not None
+        is_image = self._tree.path == request.policy.view()[keys.IMAGE_TREE]
+        or_timestamp = False
         if invalidation is Invalidation.AUTO and (
-            os.environ.get("SOURCE_DATE_EPOCH")
-            or self._root is not None
-            or self._is_replaceable
-            or self._tree.path == request.policy.view()[keys.IMAGE_TREE]
+            os.environ.get("SOURCE_DATE_EPOCH") or is_entered or self._is_replaceable or is_image
         ):
             invalidation = Invalidation.CHECKED_HASH
+            or_timestamp = is_entered and not is_image and request.is_look
         return Order(
             tree=self._tree.path,
             directory=target.interpreter.directory,
@@ -268,6 +269,7 @@ class _Run:
             magic=target.interpreter.magic,
             levels=request.levels or target.terms.levels,
             invalidation=invalidation,
+            or_timestamp=or_timestamp,
             # when a package manager names files, their stamps say nothing
             force=request.force or bool(request.packages),
             listed=request.listed,

@@ -108,8 +108,9 @@ def test_nothing_is_changed_and_no_lock_is_taken(machine: Chroot, suite: Suite) 
 
 @on_trixie
 def test_from_outside(machine: Chroot, suite: Suite) -> None:
-    """A root that a run from outside has built; also where nobody reads the output."""
+    """A root that it has built itself, or a run from outside; and where nobody reads the output."""
     place = os.path.dirname(SOURCE)
+    assert from_outside(machine.root, place, verb="verify").report["defects"] == []
     from_outside(machine.root, "--force", place)
     assert from_outside(machine.root, place, verb="verify").report["defects"] == []
     machine.path(ENTRY).unlink()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pycache_sys.core import plan as planning
 from pycache_sys.core import pyc
+from pycache_sys.core.defects import Mark, stale_marks
 from pycache_sys.core.model import (
     REVOKING,
     Entry,
@@ -53,6 +54,23 @@ def planned(
 
 def test_what_the_builder_made_is_fresh() -> None:
     assert judge(SOURCE, FRESH, ORDER) is Freshness.FRESH
+
+
+def test_a_look_from_outside_takes_what_either_has_made() -> None:
+    by_hash = ORDER._replace(invalidation=Invalidation.CHECKED_HASH)
+    either = by_hash._replace(or_timestamp=True)
+    hashed = entry(CHECKED)
+    other = FRESH._replace(header=HEADER[:8] + b"\1" + HEADER[9:])
+    unchecked = FRESH._replace(header=pyc.start(MAGIC, pyc.UNCHECKED_HASH) + b"12345678")
+    assert judge(SOURCE, FRESH, by_hash) is Freshness.STALE
+    assert [judge(SOURCE, one, either) for one in (FRESH, hashed)] == [Freshness.FRESH] * 2
+    assert [judge(SOURCE, one, either) for one in (other, unchecked)] == [Freshness.STALE] * 2
+    assert stale_marks(SOURCE, FRESH, either) == ()
+    assert stale_marks(SOURCE, other, either) == (Mark.HEADER,)
+    flat = status(mtime=SECOND)
+    flattened = entry(pyc.start(MAGIC, pyc.TIMESTAMP) + pyc.timestamp_fields(flat), mtime=SECOND)
+    assert judge(flat, flattened, either) is Freshness.STALE
+    assert stale_marks(flat, flattened, either) == (Mark.INVALIDATION,)
 
 
 @pytest.mark.parametrize(

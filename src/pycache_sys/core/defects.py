@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pycache_sys.core import pyc
 from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.model import Entry, Outcome
-from pycache_sys.core.plan import Order, entry_mode
+from pycache_sys.core.plan import Order, entry_mode, wanted_flags
 from pycache_sys.core.report import InterpreterNote
 
 JSON_VERSION = 1
@@ -142,8 +142,8 @@ def _named(name: str, outcome: Outcome) -> dict[str, str]:
 
 def stale_marks(status: stat_result, entry: Entry, order: Order) -> tuple[Mark, ...]:
     """Say what of an entry is not its source's: why ``plan.judge`` does not take it for fresh."""
-    flags = pyc.flags(order.invalidation, status)
     header = entry.header
+    flags = wanted_flags(status, header, order)
     marks = []
     if header[:4] != order.magic:
         marks.append(Mark.MAGIC)

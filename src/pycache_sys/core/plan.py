@@ -57,6 +57,9 @@ class Order(NamedTuple):
     magic: bytes
     levels: tuple[int, ...] = (0,)
     invalidation: Invalidation = Invalidation.AUTO
+    or_timestamp: bool = False
+    """What is matched by time is right as well, where times say something: whoever looks at a root
+    from outside finds what its own runs have made, or those from outside."""
     force: bool = False
     listed: frozenset[str] = frozenset()
     """Sources that a package manager has written just now: their stamps say nothing."""
@@ -131,9 +134,17 @@ def entry_mode(status: stat_result, order: Order) -> int:
     return 0o644 if order.world_readable else 0o600 | (status.st_mode & 0o044)
 
 
+def wanted_flags(status: stat_result, header: bytes, order: Order) -> int:
+    """Say which flags word an entry should have."""
+    by_time = pyc.start(order.magic, pyc.TIMESTAMP)
+    if order.or_timestamp and header.startswith(by_time) and not pyc.is_flattened(status):
+        return pyc.TIMESTAMP
+    return pyc.flags(order.invalidation, status)
+
+
 def judge(status: stat_result, entry: Entry, order: Order) -> Freshness:
     """Tell whether an entry is what the builder would make of a source now."""
-    flags = pyc.flags(order.invalidation, status)
+    flags = wanted_flags(status, entry.header, order)
     header = entry.header
     if (
         entry.mode != S_IFREG | entry_mode(status, order)
