@@ -299,6 +299,7 @@ class TestCommand:
         assert (answer["version"], found["path"], found["hook"]) == (JSON_VERSION, python, True)
         assert keys(answer) == keys(json_example(len(found["modules"][0]["layers"])))
 
+    @pytest.mark.skipif(not os.path.exists("/dev/ptmx"), reason="there are no terminals here")
     @pytest.mark.parametrize("columns", [80, 200])
     @pytest.mark.parametrize("colour", [True, False])
     def test_a_terminal(self, python: str, columns: int, colour: bool) -> None:

@@ -17,6 +17,7 @@ from pycache_sys.core.tidying import HOUR, NO_LIMIT, UNFOUND_AGE, Refused, Tidie
 from pycache_sys.policy.keys import CACHE_MAX_AGE, CACHE_MAX_SIZE
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
+from pycache_sys.system.machine import presence
 from pycache_sys.system.machine.presence import COMING_AND_GOING
 from pycache_sys.system.users.as_user import SILENCE_SECONDS, TOTAL_SECONDS
 
@@ -38,6 +39,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = f"user-cache = {tmp_path}/{{uid}}\nservice-cache = {tmp_path}/{{uid}}\n"
     policy, _ = parse([("", f"{text}root-cache = {tmp_path}/0\n")], lambda *_: None)
     monkeypatch.setattr(cli_gc, "load", lambda _: policy)
+    monkeypatch.setattr(presence, "SEARCHED", (str(tmp_path / "bin"),))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.11").touch()
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "here.py").touch()
     top = tmp_path / str(UID)

@@ -16,6 +16,7 @@ from pycache_sys.core.tidying import HOUR, NO_LIMIT, SECOND, Limits, Refused, Ti
 from pycache_sys.gc import Request, gc, tidy
 from pycache_sys.policy.model import Policy
 from pycache_sys.policy.parse import parse
+from pycache_sys.system.machine import presence
 from pycache_sys.system.users import as_user, user_cache
 from pycache_sys.system.users.as_user import (
     FailedError,
@@ -102,8 +103,12 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Give an empty cache, on a machine that has Python 3.11."""
     tmp_path.chmod(0o700)
+    monkeypatch.setattr(presence, "SEARCHED", (str(tmp_path / "bin"),))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.11").touch()
     found = Place(tmp_path / str(UID), tmp_path / "sources")
     found.source("other.py")
     found.cache.mkdir(mode=0o700)
