@@ -55,7 +55,7 @@ def healthy(small: Image) -> Iterator[Image]:
 
 
 @pytest.fixture
-def machine(healthy: Image) -> Iterator[Chroot]:
+def healthy_machine(healthy: Image) -> Iterator[Chroot]:
     """Give a private copy of it."""
     with scratch_folder() as folder, healthy.running(folder) as copy:
         yield copy

@@ -25,6 +25,11 @@ SILENCE = Verified(0, frozenset(), frozenset())
 HEALTH = Diagnosed(0, ())
 
 
+@pytest.fixture
+def machine(healthy_machine: Chroot) -> Chroot:
+    return healthy_machine
+
+
 @on_trixie
 def test_of_a_healthy_system_the_verbs_say_nothing(machine: Chroot, suite: Suite) -> None:
     assert verified(machine) == SILENCE

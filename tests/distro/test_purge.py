@@ -86,6 +86,11 @@ def outside(chroot: Chroot) -> Snapshot:
     }
 
 
+@pytest.fixture
+def machine(healthy_machine: Chroot) -> Chroot:
+    return healthy_machine
+
+
 @on_trixie
 def test_all_goes_and_the_next_run_of_apt_builds_it_again(machine: Chroot, suite: Suite) -> None:
     complete = tree_files(machine)

@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+import pytest
+
 from distro.chroots import ARCHIVES, Chroot
 from distro.debian import REINSTALLED, UPGRADED, Suite
 from distro.debs import listed_sources
@@ -38,6 +40,11 @@ def archive(chroot: Chroot, package: str, version: str = "") -> str:
     """Find the archive of a real package."""
     (found,) = chroot.path(ARCHIVES).glob(f"{package}_{version}*.deb")
     return f"{ARCHIVES}/{found.name}"
+
+
+@pytest.fixture
+def machine(healthy_machine: Chroot) -> Chroot:
+    return healthy_machine
 
 
 @on_trixie
