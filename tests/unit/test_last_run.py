@@ -16,7 +16,7 @@ from fake_system import ADA, FakeSystem
 from pycache_sys.core.last_run import LONGEST, MOST_KEPT, UNCOMPILABLE, LastRun
 from pycache_sys.core.model import FAILURES, Outcome, Reason
 from pycache_sys.core.report import InterpreterNote, Report
-from pycache_sys.system import last_run
+from pycache_sys.system import last_run, regular
 from status_examples import NOW, interpreter
 
 NANO = 1_000_000_000
@@ -143,7 +143,7 @@ def test_no_json_makes_it_fail(answer: object) -> None:
 @pytest.fixture
 def place(system: FakeSystem, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the file's place on a system where all is root's."""
-    monkeypatch.setattr(last_run, "os", system.os)
+    monkeypatch.setattr(regular, "os", system.os)
     return system.folder / "var" / "last-run.json"
 
 

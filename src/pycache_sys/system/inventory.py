@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from pycache_sys.core.model import Entry
 from pycache_sys.core.pyc import HEADER_SIZE
-
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+from pycache_sys.system.regular import read_regular
 
 Enters = Callable[[str, os.stat_result], bool]
 """Says whether to look into a directory, by its path below the top and its status."""
@@ -44,20 +43,8 @@ def take_inventory(top: str, starts: Iterable[str], enters: Enters) -> Inventory
 
 def read_entry(path: str) -> tuple[os.stat_result, Entry] | None:
     """Read one entry as it stands now; None where there is no regular file that can be read."""
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError:
-        return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        header = os.read(descriptor, HEADER_SIZE)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return status, Entry.from_stat(header, status)
+    found = read_regular(path, HEADER_SIZE)
+    return (found[1], Entry.from_stat(*found)) if found is not None else None
 
 
 def stand(path: str, *, follow: bool = False) -> os.stat_result | None:
@@ -70,16 +57,8 @@ def stand(path: str, *, follow: bool = False) -> os.stat_result | None:
 
 def read_beginning(path: str, size: int) -> bytes | None:
     """Read the beginning of a regular file; None where that cannot be."""
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError:
-        return None
-    try:
-        return os.read(descriptor, size) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    found = read_regular(path, size)
+    return found[0] if found is not None else None
 
 
 def _look(top: str, path: str, found: Inventory, enters: Enters) -> bool:

@@ -4,7 +4,6 @@ Every user reads it, so it counts only if nobody but root can have written it.
 """
 
 import os
-import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,11 +11,11 @@ from types import TracebackType
 
 from pycache_sys.core.last_run import LONGEST, LastRun
 from pycache_sys.core.report import Report
+from pycache_sys.system.regular import read_regular
 from pycache_sys_runtime.hook import is_roots
 from pycache_sys_runtime.trust import only_root_changes
 
 PATH = "/var/cache/pycache-sys/last-run.json"
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Leaving = Callable[
     [type[BaseException] | None, BaseException | None, TracebackType | None], bool | None
@@ -57,28 +56,14 @@ def write(run: LastRun, path: str = PATH) -> None:
 
 def read(path: str = PATH) -> LastRun | None:
     """Say what the last run was; None where that is not known, or somebody else may say it."""
-    content = _content(path) if only_root_changes(os.path.dirname(path)) else None
-    if content is None:
+    if not only_root_changes(os.path.dirname(path)):
+        return None
+    found = read_regular(path, LONGEST, lambda now: is_roots(now) and now.st_size <= LONGEST)
+    if found is None:
         return None
     from json import loads  # noqa: PLC0415 - only where there is something to read
 
     try:
-        return LastRun.parse(loads(content))
+        return LastRun.parse(loads(found[0]))
     except (ValueError, RecursionError):
         return None
-
-
-def _content(path: str) -> bytes | None:
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError:
-        return None
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and is_roots(status) and status.st_size <= LONGEST:
-            return os.read(descriptor, LONGEST)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-    return None

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pycache_sys import __version__
 from pycache_sys.core.names import SEARCHED, is_interpreter_name
 from pycache_sys.system.machine import deployment
+from pycache_sys.system.regular import read_regular
 from pycache_sys_runtime.startup import DIRECTORIES, FILE_NAME
 
 PATH = "/var/cache/pycache-sys/stamp"
@@ -28,7 +29,6 @@ _WATCH = b"watch "
 _TREE = b"tree "
 _ROOTS = (b"release ", b"boot ", b"system ")
 _LONGEST = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def is_current(path: str = PATH) -> bool:
@@ -71,20 +71,12 @@ def remove(path: str = PATH) -> None:
 
 
 def _read(path: str) -> bytes | None:
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError:
-        return None
-    try:
-        status = os.fstat(descriptor)
-        is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
-        if stat.S_ISREG(status.st_mode) and is_ours:
-            return os.read(descriptor, _LONGEST)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-    return None
+    found = read_regular(path, _LONGEST, _is_ours)
+    return found[0] if found is not None else None
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
 
 
 def _named(kept: bytes, kind: bytes) -> list[bytes]:
