@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pycache_sys.core.errors import TreeError
-from pycache_sys.core.model import Invalidation
+from pycache_sys.core.model import Interpreter, Invalidation
 from pycache_sys.core.report import Report
 from pycache_sys.core.select import is_below
 from pycache_sys.discover import Admits
 from pycache_sys.in_place.task import Task
 from pycache_sys.policy import keys
-from pycache_sys.policy.model import Policy
+from pycache_sys.policy.model import Policy, subject_of
 from pycache_sys.system.machine import offline
 from pycache_sys.system.pythons.workers import Limits
 from pycache_sys.system.tree import SYSTEM_TREE, Tree
@@ -88,6 +88,12 @@ def tree_of(request: Request) -> Tree:
                 hint=f"name {tree} itself, or choose a directory elsewhere",
             )
     return Tree(request.tree, is_system=False)
+
+
+def limits_for(interpreter: Interpreter, policy: Policy) -> Limits:
+    """Say what the policy lets a worker of an interpreter take."""
+    view = policy.view(subject_of(interpreter))
+    return Limits(seconds=view[keys.TIME_LIMIT], address_space=view[keys.MEMORY_LIMIT])
 
 
 def account_for(tree: Tree, report: Report) -> Account | None:

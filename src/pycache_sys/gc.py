@@ -12,6 +12,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from pycache_sys.core.errors import UsageError
+from pycache_sys.core.model import space_of
 from pycache_sys.core.plan import is_temporary
 from pycache_sys.core.tidying import (
     HOUR,
@@ -28,7 +29,6 @@ from pycache_sys.core.tidying import (
     last_use,
     python_of,
     source_of,
-    space,
 )
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import Policy, Subject
@@ -266,15 +266,15 @@ class _Judge:
         if why:
             self.passed(f"{directory}/{name}")
         elif not is_temporary(name):
-            self._kept.add(last_use(status, self.now), space(status))
+            self._kept.add(last_use(status, self.now), space_of(status))
             self.cache.left += 1
-            self.cache.left_space += space(status)
+            self.cache.left_space += space_of(status)
         return False
 
     def removed(self, directory: str, name: str, status: stat_result) -> None:
         """Count a file."""
         self.cache.removed[self.why] += 1
-        self.cache.freed += space(status)
+        self.cache.freed += space_of(status)
         self.observer.removed(f"{self._top}{directory}/{name}", self.why)
 
     def emptied(self, directory: str) -> None:  # noqa: ARG002 - a port
@@ -308,7 +308,7 @@ class _SurplusJudge:
         why = self._look(directory, name, status)
         self._is_new = why is False
         if why is False:
-            return self._surplus.takes(last_use(status, first.now), space(status))
+            return self._surplus.takes(last_use(status, first.now), space_of(status))
         return why is not True
 
     def _look(self, directory: str, name: str, status: stat_result) -> Why | bool:
@@ -323,7 +323,7 @@ class _SurplusJudge:
             self._first.why = Why.OVER_SIZE
             self._first.removed(directory, name, status)
             self._first.cache.left -= 1
-            self._first.cache.left_space -= space(status)
+            self._first.cache.left_space -= space_of(status)
 
     def emptied(self, directory: str) -> None:
         """Count a directory."""

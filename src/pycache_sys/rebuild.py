@@ -8,11 +8,11 @@ from typing import Protocol
 
 from pycache_sys import packagers
 from pycache_sys.apply import Writer, remove_entries, resolve_doubts
-from pycache_sys.build_request import Request, account_for, tree_of
+from pycache_sys.build_request import Request, account_for, limits_for, tree_of
 from pycache_sys.core.model import Invalidation, Outcome, Reason
 from pycache_sys.core.names import folder_of, tag_of
 from pycache_sys.core.plan import Order, Plan
-from pycache_sys.core.report import Report
+from pycache_sys.core.report import Report, used_in
 from pycache_sys.discover import (
     Target,
     make_targets,
@@ -23,14 +23,13 @@ from pycache_sys.discover import (
 from pycache_sys.in_place.task import Scene, Task, is_wanted
 from pycache_sys.policy import keys
 from pycache_sys.policy.load import write_ids
-from pycache_sys.policy.model import subject_of
 from pycache_sys.survey import survey, survey_orphan
 from pycache_sys.system import last_run, lock, stamp
 from pycache_sys.system.access import Access
 from pycache_sys.system.machine import deployment, offline
 from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.pythons.bootstrap import keep_own
-from pycache_sys.system.pythons.workers import Limits, Pool, WorkersError
+from pycache_sys.system.pythons.workers import Pool, WorkersError
 from pycache_sys.system.tree import Tree
 from pycache_sys.system.trust import CallerTrust, OwnerTrust, RootTrust
 from pycache_sys_runtime import startup
@@ -280,13 +279,11 @@ class _Run:
         )
 
     def _pool(self, target: Target) -> Pool:
-        view = self._request.policy.view(subject_of(target.interpreter))
-        limits = Limits(seconds=view[keys.TIME_LIMIT], address_space=view[keys.MEMORY_LIMIT])
         return Pool(
             target.interpreter,
             size=self._request.workers,
             account=self._access.account,
-            limits=self._request.limits or limits,
+            limits=self._request.limits or limits_for(target.interpreter, self._request.policy),
         )
 
     def _prune_orphans(self) -> None:
@@ -349,15 +346,11 @@ class _Run:
 
     def _prune_excluded(self) -> None:
         """Empty the folders of interpreters that the policy leaves out."""
-        used = {
-            n.interpreter.directory
-            for n in self._report.interpreters
-            if n.interpreter and not n.refusal
-        }
+        kept = {found.directory for found in used_in(self._report.interpreters)}
         for note in self._report.interpreters:
             found = note.interpreter
             if found and note.refusal and note.refusal[0] is Reason.EXCLUDED:
-                if found.directory in used:
+                if found.directory in kept:
                     continue
                 order = Order(
                     tree=self._tree.path,

@@ -17,8 +17,8 @@ from pycache_sys.core.errors import UsageError
 from pycache_sys.core.last_run import LastRun
 from pycache_sys.core.model import Interpreter, Job, Outcome, Reason
 from pycache_sys.core.names import tag_of
-from pycache_sys.core.plan import Plan, cache_names
-from pycache_sys.core.report import InterpreterNote, Report
+from pycache_sys.core.plan import Plan, entry_paths
+from pycache_sys.core.report import Report
 from pycache_sys.core.standing import Cache, Folder, Hook, Hooked, Share, Space, Standing, Use
 from pycache_sys.core.tidying import Tidied, Why
 from pycache_sys.discover import Admits
@@ -135,9 +135,8 @@ class _Look:
         rebuild.rebuild(self._asked, report, plans)
         self._standing.notes = report.interpreters
         self._standing.failures += report.failures
-        for note in self._standing.used:
-            if note.interpreter is not None:
-                self._add_interpreter(note.interpreter)
+        for found in self._standing.used:
+            self._add_interpreter(found)
         for plan, label in plans.found:
             self._count(plan, label)
         named = sorted(self._folders.values(), key=lambda folder: folder.use is not Use.USED)
@@ -173,8 +172,8 @@ class _Look:
                 folder.missing += 1
 
     def _has_entry(self, job: Job, plan: Plan) -> bool:
-        below, names = cache_names(job.source, plan.order)
-        return any(os.path.lexists(f"{self._tree.path}/{below}/{name}") for name in names)
+        paths = entry_paths(job.source, plan.order)
+        return any(os.path.lexists(f"{self._tree.path}/{path}") for path in paths)
 
     def _is_as_before(self, job: Job, directory: str, run: LastRun | None) -> bool:
         """Tell whether the last run has seen a source as it is now, for the same folder."""
@@ -217,12 +216,12 @@ class _Look:
         """Ask each interpreter once whether a start of it has the hook."""
         from pycache_sys import enable  # noqa: PLC0415 - not for images
 
-        paths = [note.path for note in self._standing.used]
-        if not paths:
+        by_path = {interpreter.path: interpreter for interpreter in self._standing.used}
+        if not by_path:
             return
-        by_path: dict[str, InterpreterNote] = {note.path: note for note in self._standing.used}
-        for found in enable.show(enable.Request(python_paths=paths, policy=self._request.policy)):
-            interpreter = by_path[found.path].interpreter if found.path in by_path else None
+        asked = enable.Request(python_paths=list(by_path), policy=self._request.policy)
+        for found in enable.show(asked):
+            interpreter = by_path.get(found.path)
             if interpreter is None:
                 continue
             state = None if found.failure else self._state(interpreter, is_on=found.is_hooked)

@@ -9,7 +9,7 @@ more before it is said.
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,7 +27,7 @@ from pycache_sys.core.defects import (
 from pycache_sys.core.entries import entries_of, source_of_entry
 from pycache_sys.core.model import Interpreter, Job, Outcome, Reason, Refusal
 from pycache_sys.core.plan import Freshness, Order, Plan, cache_names, is_temporary, judge
-from pycache_sys.core.report import InterpreterNote, Report
+from pycache_sys.core.report import Report, used_in
 from pycache_sys.core.select import is_below, outermost
 from pycache_sys.discover import Admits
 from pycache_sys.policy import keys
@@ -39,7 +39,7 @@ from pycache_sys.system.inventory import (
     stand,
 )
 from pycache_sys.system.pythons import programs
-from pycache_sys.system.pythons.workers import Limits, WorkersError
+from pycache_sys.system.pythons.workers import WorkersError
 from pycache_sys.system.sources import is_gone
 from pycache_sys.system.tree import CACHEDIR_TAG, SYSTEM_TREE, TAG_NAME, Tree
 from pycache_sys.system.trust import RootTrust
@@ -168,7 +168,7 @@ class _Run:
         result.interpreters = report.interpreters
         result.failures += report.failures
         self._skips = {skip.source: skip for skip in report.skips}
-        usable = {found.directory: found for found in _used(report.interpreters)}
+        usable = {found.directory: found for found in used_in(report.interpreters)}
         for plan, _ in plans.found:
             folder = plan.order.directory
             self._folders.setdefault(folder, (plan.order, usable.get(folder)))
@@ -336,14 +336,9 @@ class _Run:
             self._result.failures.append(Outcome(interpreter.path, Reason.WORKER, str(error)))
 
     def _bench(self, interpreter: Interpreter) -> Bench:
-        view = self._request.policy.view(subject_of(interpreter))
         return Bench(
             interpreter=interpreter,
             account=account_for(interpreter, is_system=self._tree.is_system),
-            limits=Limits(seconds=view[keys.TIME_LIMIT], address_space=view[keys.MEMORY_LIMIT]),
+            limits=build_request.limits_for(interpreter, self._request.policy),
             size=self._asked.workers,
         )
-
-
-def _used(notes: Sequence[InterpreterNote]) -> Iterator[Interpreter]:
-    return (note.interpreter for note in notes if note.interpreter and not note.refusal)

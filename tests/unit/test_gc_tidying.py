@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pycache_sys.core.model import space_of
 from pycache_sys.core.tidying import (
     Kept,
     Python,
@@ -16,7 +17,6 @@ from pycache_sys.core.tidying import (
     last_use,
     python_of,
     source_of,
-    space,
 )
 from pycache_sys_runtime import layout
 from strategies import components, sources
@@ -97,7 +97,7 @@ def test_the_later_of_both_times_counts_but_no_time_to_come(
 
 
 def test_the_space_is_what_the_disk_gives_for_it() -> None:
-    assert space(status(1, 1, blocks=8)) == 4096
+    assert space_of(status(1, 1, blocks=8)) == 4096
 
 
 def surplus(files: list[tuple[int, int]], limit: int) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from pycache_sys.core.model import Outcome, Reason
 from pycache_sys.core.plan import Plan
-from pycache_sys.core.report import Report
+from pycache_sys.core.report import Report, used_in
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -210,12 +210,8 @@ def space_words(size: int) -> str:
 
 def summary(report: Report) -> str:
     """Say in a few lines what was done."""
-    used = [
-        note.interpreter for note in report.interpreters if note.interpreter and not note.refusal
-    ]
-    folders = (
-        ", ".join(dict.fromkeys(interpreter.directory for interpreter in used)) or "no interpreter"
-    )
+    directories = dict.fromkeys(found.directory for found in used_in(report.interpreters))
+    folders = ", ".join(directories) or "no interpreter"
     lines = [f"{printable(report.tree)}: {folders}", f"  {_counts(report)}"]
     if report.skips:
         lines.append(f"  skipped: {_tally(report.skips)} (-v names them)")

@@ -8,7 +8,7 @@ from pycache_sys.cli.render import Progress, print_json, print_report, printable
 from pycache_sys.cli.scene import enter_and_load, tree_path
 from pycache_sys.core.defects import Verification
 from pycache_sys.core.errors import ExitStatus
-from pycache_sys.core.report import Report
+from pycache_sys.core.report import Report, used_in
 from pycache_sys.verify import Request, verify
 
 _WIDTH = 10
@@ -69,8 +69,7 @@ def _print(result: Verification, *, quiet: bool, verbose: bool) -> None:
 
 def summary(result: Verification) -> str:
     """Say in a few lines what was looked at."""
-    used = [n.interpreter for n in result.interpreters if n.interpreter and not n.refusal]
-    folders = ", ".join(dict.fromkeys(interpreter.directory for interpreter in used))
+    folders = ", ".join(dict.fromkeys(found.directory for found in used_in(result.interpreters)))
     verb = "compared" if result.deep else "loaded"
     counts = f"up to date {result.sources}, {verb} {result.entries}, defects {len(result.defects)}"
     lines = [

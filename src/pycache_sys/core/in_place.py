@@ -14,13 +14,12 @@ from os import stat_result
 from stat import S_IMODE, S_ISREG
 from typing import Any, NamedTuple
 
-from pycache_sys.core.model import Entry, SourceDirectory, TreeDirectory
+from pycache_sys.core.model import Entry, SourceDirectory, TreeDirectory, space_of
 from pycache_sys.core.plan import Freshness, Order, is_temporary, judge, source_of
 from pycache_sys_runtime import layout
 
 HOOK_PACKAGE = "pycache_sys_runtime"
 _TAGGED = re.compile(r"(?s)(.+)\.(?!opt-)[a-z]+-?[0-9]+t?(?:\.opt-[0-9a-zA-Z]+)?\.pyc")
-_BLOCK = 512
 
 
 class Left(StrEnum):
@@ -49,7 +48,7 @@ class Beside(NamedTuple):
     @classmethod
     def from_stat(cls, status: stat_result) -> "Beside":
         """Take it out of a ``stat`` result."""
-        space = status.st_blocks * _BLOCK if status.st_nlink == 1 else 0
+        space = space_of(status) if status.st_nlink == 1 else 0
         return cls(status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, space)
 
     @property

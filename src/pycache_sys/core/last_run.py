@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pycache_sys import __version__
 from pycache_sys.core.model import Outcome, Reason
-from pycache_sys.core.report import Report
+from pycache_sys.core.report import Report, used_in
 
 JSON_VERSION = 1
 MOST_KEPT = 1000
@@ -48,7 +48,6 @@ class LastRun(NamedTuple):
     def of(cls, report: Report, *, when: float, seconds: float, stopped: str = "") -> "LastRun":
         """Take what is remembered out of a report."""
         over_limit = [o.source for o in report.skips if o.reason is Reason.OVER_LIMIT]
-        used = [n.interpreter for n in report.interpreters if n.interpreter and not n.refusal]
         return cls(
             when=when,
             seconds=round(seconds, 3),
@@ -62,7 +61,9 @@ class LastRun(NamedTuple):
             stopped=report.stopped or stopped,
             failures=tuple(sorted(report.failures)[:MOST_KEPT]),
             over_limit=tuple(sorted(over_limit)[:MOST_KEPT]),
-            interpreters=tuple((found.path, found.directory) for found in used),
+            interpreters=tuple(
+                (found.path, found.directory) for found in used_in(report.interpreters)
+            ),
         )
 
     @classmethod

@@ -6,6 +6,8 @@ from os import stat_result
 from types import MappingProxyType
 from typing import NamedTuple
 
+_BLOCK = 512
+
 
 class Invalidation(StrEnum):
     """How a pyc says which source it belongs to (PEP 552), or leave the choice to the source."""
@@ -139,6 +141,11 @@ class Entry(NamedTuple):
             status.st_ctime_ns,
             status.st_size,
         )
+
+
+def space_of(status: stat_result) -> int:
+    """Say how many bytes a file takes up on the disk."""
+    return status.st_blocks * _BLOCK
 
 
 class SourceDirectory(NamedTuple):

@@ -317,6 +317,12 @@ def cache_names(source: str, order: Order) -> tuple[str, list[str]]:
     return below, [cached for cached in names if cached is not None]
 
 
+def entry_paths(source: str, order: Order) -> list[str]:
+    """Name a planned source's entries by their paths below the top."""
+    below, names = cache_names(source, order)
+    return [f"{below}/{name}" for name in names]
+
+
 def _too_long(order: Order, directory: str, cached: str) -> bool:
     name = len(cached.encode("utf-8", "surrogateescape"))
     path = len(f"{order.prefix}{directory}/".encode("utf-8", "surrogateescape")) + name

@@ -1,5 +1,6 @@
 """What a run did: counts, failures and skips, mergeable, and the exit status they stand for."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pycache_sys.core.errors import ExitStatus
@@ -31,6 +32,11 @@ class InterpreterNote(NamedTuple):
             "reason": self.refusal[0].value if self.refusal else None,
             "detail": self.refusal[1] if self.refusal else None,
         }
+
+
+def used_in(notes: Iterable[InterpreterNote]) -> list[Interpreter]:
+    """List the interpreters that take part."""
+    return [note.interpreter for note in notes if note.interpreter and not note.refusal]
 
 
 class Report:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.last_run import LastRun
-from pycache_sys.core.model import Outcome, Reason
-from pycache_sys.core.report import InterpreterNote
+from pycache_sys.core.model import Interpreter, Outcome, Reason
+from pycache_sys.core.report import InterpreterNote, used_in
 
 JSON_VERSION = 1
 
@@ -191,9 +191,9 @@ class Standing:
     seconds: float = 0.0
 
     @property
-    def used(self) -> list[InterpreterNote]:
+    def used(self) -> list[Interpreter]:
         """List the interpreters that could be looked at."""
-        return [note for note in self.notes if note.interpreter and not note.refusal]
+        return used_in(self.notes)
 
     @property
     def is_up(self) -> bool:

@@ -19,7 +19,6 @@ HOUR = 3600 * SECOND
 UNFOUND_AGE = 30 * 24 * HOUR
 """How long bytecode of an interpreter that is not found stays unused: it may be anywhere."""
 NO_LIMIT = 1 << 62
-_BLOCK = 512
 _LEVEL = re.compile(r"([1-9][0-9]*)?")
 _FOLDER = re.compile(r"(pypy)?3\.([0-9]{1,3})(?(1)|(t)?)")
 
@@ -145,11 +144,6 @@ def source_of(directory: str, name: str, tag: str) -> str | None:
 def last_use(status: stat_result, now: int) -> int:
     """Say when a file was last read or written: never later than now, and not before 1970."""
     return max(0, min(max(status.st_atime_ns, status.st_mtime_ns), now))
-
-
-def space(status: stat_result) -> int:
-    """Say how much a file takes up."""
-    return status.st_blocks * _BLOCK
 
 
 class Surplus:

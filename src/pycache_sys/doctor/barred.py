@@ -9,7 +9,7 @@ import stat
 from pycache_sys.core.entries import is_folder_of_ours
 from pycache_sys.core.findings import Check, Finding, Level, command
 from pycache_sys.core.model import Job
-from pycache_sys.core.plan import Order, cache_names
+from pycache_sys.core.plan import Order, cache_names, entry_paths
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.system.inventory import take_inventory
 
@@ -42,14 +42,8 @@ def barred(scene: Scene) -> dict[str, Finding]:
 
 def is_barred(job: Job, order: Order, places: dict[str, Finding]) -> bool:
     """Tell whether a source's bytecode is one of these places, or below one."""
-    paths = entries_of(job, order)
+    paths = entry_paths(job.source, order)
     return any(f"{path}/".startswith(f"{place}/") for path in paths for place in places)
-
-
-def entries_of(job: Job, order: Order) -> list[str]:
-    """Name a source's bytecode by its paths below the tree's top."""
-    below, names = cache_names(job.source, order)
-    return [f"{below}/{name}" for name in names]
 
 
 def _wanted(scene: Scene) -> tuple[set[str], set[str]]:
@@ -58,7 +52,7 @@ def _wanted(scene: Scene) -> tuple[set[str], set[str]]:
     files: set[str] = set()
     for plan, _ in scene.survey.found:
         for job in plan.jobs:
-            files.update(entries_of(job, plan.order))
+            files.update(entry_paths(job.source, plan.order))
             place = cache_names(job.source, plan.order)[0]
             while place and place not in directories:
                 directories.add(place)
@@ -98,28 +92,27 @@ def _judge(scene: Scene, path: str, status: os.stat_result) -> Finding | None:
 
 def _in_the_way(scene: Scene, path: str, status: os.stat_result) -> Finding:
     """Say that something stands where a directory should."""
-    full = f"{scene.tree}/{path}"
     is_link = stat.S_ISLNK(status.st_mode)
     kind = "a symbolic link" if is_link else "no directory"
-    return Finding(
-        Check.TREE,
-        Level.PROBLEM,
-        f"{full} is {kind}, where a rebuild needs a directory",
-        places=(full,),
-        commands=(command("rm", full), scene.command("rebuild")) if is_link else (),
-        hint="" if is_link else "move it away, then call 'pycache-sys rebuild'",
-    )
+    words = f"{kind}, where a rebuild needs a directory"
+    return _stands_there(scene, path, words, "rm" if is_link else "")
 
 
 def _no_file(scene: Scene, path: str) -> Finding:
     """Say that a directory stands where bytecode should."""
+    is_empty = not os.listdir(f"{scene.tree}/{path}")
+    words = "a directory, where a rebuild writes a file"
+    return _stands_there(scene, path, words, "rmdir" if is_empty else "")
+
+
+def _stands_there(scene: Scene, path: str, words: str, remover: str) -> Finding:
+    """Say what stands in the place of something else, and remove it if nothing is lost by that."""
     full = f"{scene.tree}/{path}"
-    is_empty = not os.listdir(full)
     return Finding(
         Check.TREE,
         Level.PROBLEM,
-        f"{full} is a directory, where a rebuild writes a file",
+        f"{full} is {words}",
         places=(full,),
-        commands=(command("rmdir", full), scene.command("rebuild")) if is_empty else (),
-        hint="" if is_empty else "move it away, then call 'pycache-sys rebuild'",
+        commands=(command(remover, full), scene.command("rebuild")) if remover else (),
+        hint="" if remover else "move it away, then call 'pycache-sys rebuild'",
     )

@@ -14,7 +14,7 @@ from pycache_sys.core.errors import PycacheSysError
 from pycache_sys.core.findings import Check, Diagnosis, command
 from pycache_sys.core.in_place import Cleared
 from pycache_sys.core.model import Interpreter, Reason, Refusal
-from pycache_sys.core.report import Report
+from pycache_sys.core.report import Report, used_in
 from pycache_sys.core.select import is_below
 from pycache_sys.discover import Admits
 from pycache_sys.in_place.task import Task
@@ -24,7 +24,7 @@ from pycache_sys.policy.model import Policy, Subject, View, subject_of
 from pycache_sys.policy.problems import Problem
 from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.pythons import programs
-from pycache_sys.system.pythons.workers import Limits, WorkersError
+from pycache_sys.system.pythons.workers import WorkersError
 from pycache_sys.system.trust import RootTrust
 from pycache_sys.system.users.as_user import caller
 from pycache_sys.system.users.homes import Look, Place, homes, look, owner_of
@@ -63,8 +63,7 @@ class Survey(rebuild.Plans):
     @property
     def used(self) -> list[Interpreter]:
         """List the interpreters that take part."""
-        notes = self.report.interpreters
-        return [note.interpreter for note in notes if note.interpreter and not note.refusal]
+        return used_in(self.report.interpreters)
 
     @property
     def beside(self) -> Cleared:
@@ -180,11 +179,10 @@ class Scene:
             interpreter = pythons.get(plan.order.directory)
             if interpreter is None or not 0 < len(plan.jobs) <= MOST_TRIED:
                 continue
-            view = self.policy.view(subject_of(interpreter))
             bench = Bench(
                 interpreter=interpreter,
                 account=account_for(interpreter, is_system=True),
-                limits=Limits(seconds=view[keys.TIME_LIMIT], address_space=view[keys.MEMORY_LIMIT]),
+                limits=build_request.limits_for(interpreter, self.policy),
                 size=2,
             )
             try:

@@ -4,9 +4,8 @@ import os
 import stat
 from collections.abc import Iterator
 
+from pycache_sys.core.model import space_of
 from pycache_sys.core.standing import Space
-
-_BLOCK = 512
 
 
 def files_below(top: str, folder: str) -> Iterator[tuple[str, Space]]:
@@ -41,7 +40,7 @@ def _space(status: os.stat_result, seen: set[tuple[int, int]]) -> Space:
         if name in seen:
             return Space()
         seen.add(name)
-    return Space(1, status.st_size, status.st_blocks * _BLOCK)
+    return Space(1, status.st_size, space_of(status))
 
 
 def _is_directory(path: str) -> bool:
