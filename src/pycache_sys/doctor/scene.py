@@ -17,6 +17,7 @@ from pycache_sys.core.model import Interpreter, Reason, Refusal
 from pycache_sys.core.report import Report, used_in
 from pycache_sys.core.select import is_below
 from pycache_sys.discover import Admits
+from pycache_sys.doctor.directories import Directory, walk
 from pycache_sys.in_place.task import Task
 from pycache_sys.policy import keys
 from pycache_sys.policy.examine import examine_policy
@@ -201,6 +202,11 @@ class Scene:
                 if not self.mounts.silent([place]):
                     found.setdefault(place, []).append(interpreter)
         return found
+
+    @cached_property
+    def directories(self) -> list[Directory]:
+        """List these directories with all below them."""
+        return list(walk(self.libraries, self.mounts))
 
     # interpreters
 

@@ -1,14 +1,13 @@
 """What stands in the interpreters' own directories: duplicates, and files that are odd."""
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from pycache_sys.core.findings import Check, Finding, Level
 from pycache_sys.core.magic import version_of
 from pycache_sys.core.model import Interpreter, Invalidation
 from pycache_sys.core.pyc import FLATTENED_BEFORE
+from pycache_sys.doctor.directories import Directory
 from pycache_sys.doctor.scene import Scene
 from pycache_sys.policy import keys
 from pycache_sys.policy.model import subject_of
@@ -16,16 +15,7 @@ from pycache_sys.system.inventory import read_beginning
 
 LEAST_DUPLICATES = 1 << 20
 """Less than so many bytes beside the sources are not worth a word."""
-_PYCACHE = "__pycache__"
 _MAGIC_LENGTH = 4
-
-
-class _Directory(NamedTuple):
-    """A directory that interpreters search, or one below it, with the names of its files."""
-
-    path: str
-    files: frozenset[str]
-    directories: frozenset[str]
 
 
 def duplicates(scene: Scene) -> None:
@@ -56,7 +46,7 @@ def duplicates(scene: Scene) -> None:
 def sourceless_magic(scene: Scene) -> None:
     """Find modules without a source that none of their interpreters can import."""
     wanted: dict[str, list[str]] = {}
-    for directory in _walk(scene):
+    for directory in scene.directories:
         magics = {one.magic for one in _searching(scene, directory.path)}
         for name in sorted(directory.files):
             if name.endswith(".pyc") and _is_sourceless(name[:-4], directory):
@@ -81,7 +71,7 @@ def sourceless_magic(scene: Scene) -> None:
         )
 
 
-def _is_sourceless(stem: str, directory: _Directory) -> bool:
+def _is_sourceless(stem: str, directory: Directory) -> bool:
     """Tell whether an import would load the bytecode: nothing of that name goes before it."""
     if "." in stem or stem in directory.directories or f"{stem}.py" in directory.files:
         return False
@@ -91,7 +81,7 @@ def _is_sourceless(stem: str, directory: _Directory) -> bool:
 def flattened(scene: Scene) -> None:
     """Count the sources whose times say nothing, where that costs time at each import."""
     found: list[str] = []
-    for directory in _walk(scene):
+    for directory in scene.directories:
         if not any(_hashes(scene, one) for one in _searching(scene, directory.path)):
             continue
         for name in directory.files:
@@ -127,24 +117,3 @@ def _searching(scene: Scene, path: str) -> list[Interpreter]:
         if path == root or path.startswith(f"{root}/")
         for one in pythons
     ]
-
-
-def _walk(scene: Scene) -> Iterator[_Directory]:
-    """Yield the directories that interpreters search with all below them; no link is followed."""
-    silent = scene.mounts.silent(scene.libraries, inside=True)
-    seen = set()
-    for root in scene.libraries:
-        pending = [root]
-        while pending:
-            path = pending.pop()
-            if path in seen or path in silent:
-                continue
-            seen.add(path)
-            files: list[str] = []
-            directories: list[str] = []
-            with suppress(OSError), os.scandir(path) as entries:
-                for entry in entries:
-                    is_directory = entry.is_dir(follow_symlinks=False)
-                    (directories if is_directory else files).append(entry.name)
-            yield _Directory(path, frozenset(files), frozenset(directories))
-            pending += [f"{path}/{name}" for name in directories if name != _PYCACHE]
