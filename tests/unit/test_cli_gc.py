@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pycache_sys.cli import gc as cli_gc
-from pycache_sys.cli import main
+from pycache_sys.cli import main, passing_line
 from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.names import SEARCHED
 from pycache_sys.core.tidying import HOUR, NO_LIMIT, UNFOUND_AGE, Refused, Tidied, Why
@@ -232,8 +232,8 @@ def test_long_work_shows_progress_on_a_terminal(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(cli_gc, "_PATIENCE_SECONDS", -1)
-    monkeypatch.setattr(cli_gc, "_REFRESH_SECONDS", -1)
+    monkeypatch.setattr(passing_line, "_PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(passing_line, "_REFRESH_SECONDS", -1)
     assert main(["gc", *["-q"][: int(quiet)]]) == ExitStatus.DONE
     shown = terminal.getvalue()
     assert ("looked at 3 files" in shown) != quiet

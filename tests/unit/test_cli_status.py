@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pycache_sys.cli import main
+from pycache_sys.cli import main, passing_line
 from pycache_sys.cli import status as cli_status
 from pycache_sys.cli.arguments import build_parser
 from pycache_sys.cli.columns import Paint, width_of
@@ -329,8 +329,8 @@ def test_progress_is_shown_when_it_takes_its_time(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(cli_status, "_PATIENCE_SECONDS", patience)
-    monkeypatch.setattr(cli_status, "_REFRESH_SECONDS", -1)
+    monkeypatch.setattr(passing_line, "_PATIENCE_SECONDS", patience)
+    monkeypatch.setattr(passing_line, "_REFRESH_SECONDS", -1)
     with cli_status._Watch(is_shown=True) as watch:
         watch.began("looking at /home/\x1b/c")
         watch.looked()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 PLAIN_WIDTH = 80
 """How wide a screen is taken to be where there is none."""
 _NARROWEST = 60
+_WIDEST_TEXT = 100
 _FLEXIBLE = 20
 """So wide a column that can be narrower is to stay, as long as others can go."""
 _GAP = "  "
@@ -20,6 +21,11 @@ def screen_width() -> int:
     if not sys.stdout.isatty():
         return PLAIN_WIDTH
     return max(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, _NARROWEST)
+
+
+def text_width() -> int:
+    """Say how wide sentences are laid out on a terminal: no wider than is good to read."""
+    return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST_TEXT)
 
 
 def has_colour() -> bool:

@@ -1,12 +1,11 @@
 """The verb ``doctor``."""
 
 import argparse
-import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 
+from pycache_sys.cli.columns import has_colour, text_width
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import Progress, print_json, printable
 from pycache_sys.core.errors import ExitStatus
@@ -21,7 +20,6 @@ _STYLES = {Level.PROBLEM: "bold red", Level.ADVICE: "yellow"}
 _INDENT = "  "
 _PLACE = "    "
 _MEND = "  mend: "
-_WIDEST, _NARROWEST = 100, 60
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -139,8 +137,8 @@ class _Coloured:
 def _shower() -> _Plain | _Coloured:
     if not sys.stdout.isatty():
         return _Plain(None)
-    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    width = text_width()
+    if not has_colour():
         return _Plain(width)
     try:
         return _Coloured(width)

@@ -2,12 +2,12 @@
 
 import argparse
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pycache_sys.cli.columns import has_colour, text_width
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import print_json, printable
 from pycache_sys.core.errors import ExitStatus
@@ -20,7 +20,6 @@ from pycache_sys.system.users.persons import become, find_person, name_of
 
 _LABEL = 19
 _PATH = "    "
-_NARROWEST, _WIDEST = 60, 100
 _GOOD, _BAD, _DOUBT, _TITLE = "green", "red", "yellow", "bold"
 _KINDS = {
     Kind.EXTENSION: "an extension module; there is no bytecode of it",
@@ -190,7 +189,7 @@ class _Plain:
     """Prints lines as text: in a pipe, with NO_COLOR, and where rich is not installed."""
 
     def __call__(self, lines: "Sequence[Line] | Iterator[Line]") -> None:
-        width = _width()
+        width = text_width()
         for line in lines:
             for text in folded(line, width):
                 print(text)
@@ -207,7 +206,7 @@ class _Coloured:
     def __call__(self, lines: "Sequence[Line] | Iterator[Line]") -> None:
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        width = _width()
+        width = text_width()
         for line in lines:
             for number, text in enumerate(folded(line, width)):
                 shown = Text(text)
@@ -229,12 +228,8 @@ def folded(line: Line, width: int) -> list[str]:
     return [f"{label}{first}", *(" " * len(label) + part for part in rest)]
 
 
-def _width() -> int:
-    return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
-
-
 def _shower() -> _Plain | _Coloured:
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not has_colour():
         return _Plain()
     try:
         return _Coloured()

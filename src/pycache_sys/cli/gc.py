@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+from pycache_sys.cli.passing_line import PassingLine
 from pycache_sys.cli.render import files_words, print_json, printable, space_words
 from pycache_sys.core.errors import ExitStatus
 from pycache_sys.core.report import JSON_VERSION
@@ -16,8 +17,6 @@ from pycache_sys.policy.load import load
 from pycache_sys.policy.problems import Rejected
 
 _LISTED = 20
-_PATIENCE_SECONDS = 0.5
-_REFRESH_SECONDS = 0.1
 WORDS = {
     Why.SOURCE_GONE: "source gone",
     Why.INTERPRETER_GONE: "interpreter not installed",
@@ -92,11 +91,9 @@ class _Watch:
     def __init__(self, *, verbose: bool, quiet: bool, dry_run: bool) -> None:
         self._verbose = verbose
         self._verb = "would remove" if dry_run else "removed"
-        self._is_shown = sys.stderr.isatty() and not quiet
-        self._next = time.monotonic() + _PATIENCE_SECONDS
+        self._line = PassingLine(is_shown=not quiet)
         self._looked = 0
         self._failed = 0
-        self._is_dirty = False
 
     def __enter__(self) -> Self:
         """Start watching."""
@@ -109,7 +106,7 @@ class _Watch:
         _traceback: TracebackType | None,
     ) -> None:
         """Take the line away."""
-        self._clear()
+        self._line.clear()
         if self._failed > _LISTED and not self._verbose:
             print(
                 f"pycache-sys: and {self._failed - _LISTED} more (-v names them)", file=sys.stderr
@@ -117,19 +114,13 @@ class _Watch:
 
     def began(self, path: str) -> None:
         """Show which cache is the next: that of somebody else may take its time in silence."""
-        self._show(f"tidying {printable(path)}")
+        self._line.show(f"tidying {printable(path)}")
 
     def looked(self) -> None:
         """Count a file."""
         self._looked += 1
-        if self._is_shown:
-            self._show(f"looked at {self._looked} files")
-
-    def _show(self, text: str) -> None:
-        if self._is_shown and time.monotonic() > self._next:
-            self._next = time.monotonic() + _REFRESH_SECONDS
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-            self._is_dirty = True
+        if self._line.is_shown:
+            self._line.show(f"looked at {self._looked} files")
 
     def removed(self, path: str, why: Why) -> None:
         """Name a file that goes."""
@@ -148,13 +139,8 @@ class _Watch:
             self._say(f"{printable(path)}: not removed: {printable(why)}")
 
     def _say(self, text: str) -> None:
-        self._clear()
+        self._line.clear()
         print(f"pycache-sys: {text}", file=sys.stderr)
-
-    def _clear(self) -> None:
-        if self._is_dirty:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._is_dirty = False
 
 
 def _print_json(results: list[Tidied], seconds: float, *, dry_run: bool) -> None:

@@ -20,6 +20,7 @@ from pycache_sys.cli.columns import (
     width_of,
 )
 from pycache_sys.cli.gc import REFUSALS
+from pycache_sys.cli.passing_line import PassingLine
 from pycache_sys.cli.pythons import parse_pythons
 from pycache_sys.cli.render import (
     files_words,
@@ -39,8 +40,6 @@ from pycache_sys.status import Request, status
 
 FAILURES_NAMED = 5
 PACKAGES_NAMED = 20
-_PATIENCE_SECONDS = 0.5
-_REFRESH_SECONDS = 0.1
 _NOTHING = "-"
 _MEBIBYTE = 1 << 20
 _NO_PACKAGE = "(no package)"
@@ -85,11 +84,9 @@ class _Watch:
     """Shows on a terminal what is looked at, if that takes its time; nothing in a pipe."""
 
     def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown and sys.stderr.isatty() and not is_dumb()
-        self._next = time.monotonic() + _PATIENCE_SECONDS
+        self._line = PassingLine(is_shown=is_shown and not is_dumb())
         self._looked = 0
         self._words = ""
-        self._is_dirty = False
 
     def __enter__(self) -> Self:
         """Start watching."""
@@ -102,8 +99,7 @@ class _Watch:
         _traceback: TracebackType | None,
     ) -> None:
         """Take the line away."""
-        if self._is_dirty:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self._line.clear()
 
     def began(self, words: str) -> None:
         """Show what is looked at next."""
@@ -113,15 +109,11 @@ class _Watch:
     def looked(self) -> None:
         """Count a file."""
         self._looked += 1
-        if self._is_shown:
+        if self._line.is_shown:
             self._show(f"{self._words}: {files_words(self._looked)}")
 
     def _show(self, text: str) -> None:
-        if self._is_shown and time.monotonic() > self._next:
-            self._next = time.monotonic() + _REFRESH_SECONDS
-            line = cut(text, screen_width() - 1)
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-            self._is_dirty = True
+        self._line.show(cut(text, screen_width() - 1))
 
 
 def _print(standing: Standing, namespace: argparse.Namespace) -> None:
