@@ -59,7 +59,7 @@ def keep(path, code, data, source, status, made):
 def _content(code, data, status):
     # type: (CodeType, bytes, posix.stat_result) -> bytes
     """Write a pyc with a hash of the source where its size and time would not do."""
-    if stamps_tell(status):
+    if stamps_tell(status, posix.geteuid()):
         return bytes(_code_to_timestamp_pyc(code, int(status.st_mtime), len(data)))
     return bytes(_code_to_hash_pyc(code, source_hash(int.from_bytes(MAGIC_NUMBER, "little"), data)))
 

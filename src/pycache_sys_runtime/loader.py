@@ -9,7 +9,6 @@ Nothing here raises but what reading, compiling and executing the source would. 
 but the user's own cache.
 """
 
-import _imp
 import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
 from _frozen_importlib import _verbose_message
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from pycache_sys_runtime.own import OwnCache  # noqa: F401 - in comments
 
     GetCode = Callable[[SourceFileLoader, str], CodeType]
+    Trace = Callable[[SourceFileLoader, CodeType, str, str, list[tuple[str, str]]], CodeType]
 
 TREE = "tree"
 BESIDE = "beside the source"
@@ -50,16 +50,15 @@ STALE = "stale"
 HEADER_SIZE = 16
 FLATTENED_BEFORE = 315619200
 """1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
-_RAW_MAGIC_NUMBER = int.from_bytes(MAGIC_NUMBER, "little")
 _STAMPED = MAGIC_NUMBER + bytes(4)
 _CODE = type((lambda: None).__code__)
 _TYPE = 0o170000
 _REGULAR = 0o100000
 _DIRECTORY = 0o040000
-_GROUP_WRITES = 0o020
-_OTHERS_WRITE = 0o002
-_SHARED = _GROUP_WRITES | _OTHERS_WRITE
+GROUP_WRITES = 0o020
+SHARED = GROUP_WRITES | 0o002
 _STICKY = 0o1000
+_LOW = 0xFFFFFFFF
 _LARGEST = 1 << 30
 """The longest bytecode, in bytes: what is longer is a sparse file, or a broken disk's."""
 
@@ -68,7 +67,8 @@ class Layers:
     """What one process reads and where it writes; each directory's layers, once they are known.
 
     ``find_own`` is called for the first module that no tree has. ``explicit`` and ``beside`` are
-    as the policy has them, ``exported`` is a prefix that the hook has set itself.
+    as the policy has them, ``exported`` is a prefix that the hook has set itself. ``trace`` is told
+    what served each module.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Layers:
         beside=True,  # noqa: FBT002 - the policy's word
         explicit="layer",
         exported=None,
-        is_traced=False,  # noqa: FBT002 - for support
+        trace=None,
     ):
-        # type: (tuple[str, ...], Callable[[], OwnCache | None], bool, str, str | None, bool) -> None
+        # type: (tuple[str, ...], Callable[[], OwnCache | None], bool, str, str | None, Trace | None) -> None
         self.trees = trees
         self._find_own = find_own
         self._own = []  # type: list[OwnCache | None]
         self.beside = beside
         self.explicit = explicit
         self.exported = exported
-        self.is_traced = is_traced
+        self.trace = trace
         level = sys.flags.optimize
         mark = layout.OPTIMIZATION_MARK + str(level) if level else ""
         self.end = "." + str(sys.implementation.cache_tag) + mark + layout.BYTECODE_SUFFIX
@@ -193,16 +193,16 @@ def _holds_bytecode(below, directory):
         found = name if name.st_mode & _TYPE == _DIRECTORY else posix.stat(below)
         if found.st_mode & _TYPE != _DIRECTORY:
             return False
-        if found.st_uid in ours and name.st_uid in ours and not found.st_mode & _SHARED:
+        if found.st_uid in ours and name.st_uid in ours and not found.st_mode & SHARED:
             return True
         above = posix.stat(directory)
     except (OSError, ValueError):
         return False
-    if above.st_mode & _STICKY and above.st_mode & _SHARED:
+    if above.st_mode & _STICKY and above.st_mode & SHARED:
         return False
-    if found.st_mode & ~above.st_mode & _SHARED:
+    if found.st_mode & ~above.st_mode & SHARED:
         return False
-    return not found.st_mode & _GROUP_WRITES or found.st_gid == above.st_gid
+    return not found.st_mode & GROUP_WRITES or found.st_gid == above.st_gid
 
 
 def trusted_tree(tree, folder, is_built_in):
@@ -235,7 +235,7 @@ def make_layers(values, environment, exported, is_traced):
             if tree is not None:
                 trees.append(tree)
             elif is_traced and _is_directory(str(values[key]) + "/" + folder):
-                say("%s/%s: %s" % (values[key], folder, HANDS))
+                need("judge").say("%s/%s: %s" % (values[key], folder, HANDS))
 
     def find_own():
         # type: () -> OwnCache
@@ -250,7 +250,7 @@ def make_layers(values, environment, exported, is_traced):
         beside=bool(values["read-beside-source"]),
         explicit=str(values["explicit-prefix"]),
         exported=exported,
-        is_traced=is_traced,
+        trace=need("judge").trace if is_traced else None,
     )
 
 
@@ -279,16 +279,17 @@ def make_get_code(layers, stock):
             found, place = layers.of(directory or slash, name)
         cached = name[:-3] + end
         missed = []  # type: list[tuple[str, str]]
+        trace = layers.trace
         for layer, below in found:
             if layer is TREE or not prefix:
                 path = below + "/" + cached
                 code, why = read(self, layer, path, status)
                 if code is not None:
-                    return trace(self, code, layer, path, missed) if layers.is_traced else code
+                    return code if trace is None else trace(self, code, layer, path, missed)
                 missed.append((layer, why))
         if prefix:
             code = stock(self, fullname)
-            return trace(self, code, STOCK, "", missed) if layers.is_traced else code
+            return code if trace is None else trace(self, code, STOCK, "", missed)
         return read_own_or_compile(self, layers, place, cached, status, missed)
 
     return get_code
@@ -300,6 +301,7 @@ def read_own_or_compile(loader, layers, place, cached, status, missed):
 
     ``place`` is the source's absolute directory, None where no cache has a place for it.
     """
+    trace = layers.trace
     own = None if place is None else layers.own
     path = None if own is None else own.path(place, cached)
     why = NONE
@@ -308,21 +310,22 @@ def read_own_or_compile(loader, layers, place, cached, status, missed):
         if own.is_there:
             code, why = read(loader, OWN, path, status)
             if code is not None:
-                return trace(loader, code, OWN, path, missed) if layers.is_traced else code
+                return code if trace is None else trace(loader, code, OWN, path, missed)
     missed.append((OWN, why))
     data = loader.get_data(loader.path)
     code = loader.source_to_code(data, loader.path)
     _verbose_message("code object from {}", loader.path)
     if own is not None and path is not None and not sys.dont_write_bytecode:
         own.write(path, code, data, loader.path, status)
-    return trace(loader, code, COMPILED, "", missed) if layers.is_traced else code
+    return code if trace is None else trace(loader, code, COMPILED, "", missed)
 
 
 def read(loader, layer, path, status):
     # type: (SourceFileLoader, str, str, posix.stat_result) -> tuple[CodeType | None, str]
     """Read a source's code from one layer; or None, and why it does not have it, or not rightly.
 
-    ``status`` is the source's, as it was before anything of it was read.
+    ``status`` is the source's, as it was before anything of it was read. This is done for every
+    module: so it is in two pieces, not many, and what is seldom is in ``judge``.
     """
     try:
         found = posix.stat(path)
@@ -331,7 +334,11 @@ def read(loader, layer, path, status):
         with open_code(path) as file:
             if layer is BESIDE:  # elsewhere nobody can have exchanged it
                 found = posix.fstat(file.fileno())
-            if layer is not TREE and not in_right_hands(found, status, layer):
+            if (
+                layer is not TREE
+                and (found.st_mode & SHARED or found.st_uid != posix.geteuid())
+                and (layer is OWN or not _in_right_hands(found, status))
+            ):
                 return None, HANDS
             if found.st_size > _LARGEST:
                 return None, DAMAGED
@@ -341,20 +348,22 @@ def read(loader, layer, path, status):
         return None, ABSENT
     except MemoryError:
         return None, DAMAGED
-    if content[:8] == _STAMPED and len(content) >= HEADER_SIZE:
-        fits = content[8:16] == _stamps(status) and _stamps_say_enough(found, status, layer)
-        why = "" if fits else STALE
+    return _load(loader, layer, path, status, found, content)
+
+
+def _load(loader, layer, path, status, found, content):
+    # type: (SourceFileLoader, str, str, posix.stat_result, posix.stat_result, bytes) -> tuple[CodeType | None, str]
+    stamps = int(status.st_mtime) & _LOW | (status.st_size & _LOW) << 32
+    if content[:HEADER_SIZE] == _STAMPED + stamps.to_bytes(8, "little"):
+        # a source that was replaced by one of the same size and time shows it by its ctime
+        fits = layer is BESIDE or found.st_ctime_ns >= status.st_ctime_ns
+        why = "" if fits and (layer is not OWN or stamps_tell(status, found.st_uid)) else STALE
     else:
-        why = _judge_other(loader, content)
+        why = _why_not(loader, content)
     if why:
         if why is STALE:
             _verbose_message("bytecode is stale for {!r}", loader.name)
         return None, why
-    return _load(loader, path, content)
-
-
-def _load(loader, path, content):
-    # type: (SourceFileLoader, str, bytes) -> tuple[CodeType | None, str]
     try:
         code = loads(memoryview(content)[HEADER_SIZE:])  # noqa: S302 - as importlib
     except Exception:
@@ -368,84 +377,27 @@ def _load(loader, path, content):
     return code, ""
 
 
-def _stamps(status):
-    # type: (posix.stat_result) -> bytes
-    """Return a source's time and size as a header has them."""
-    seconds = int(status.st_mtime) & 0xFFFFFFFF
-    return (seconds | (status.st_size & 0xFFFFFFFF) << 32).to_bytes(8, "little")
+def _why_not(loader, content):
+    # type: (SourceFileLoader, bytes) -> str
+    try:
+        return str(need("judge").why_not(loader, content))
+    except Exception:  # no source to be read, or the package is gone by now, or another one
+        return DAMAGED
 
 
-def _stamps_say_enough(found, status, layer):
-    # type: (posix.stat_result, posix.stat_result, str) -> bool
-    """Tell whether a source is known by its stamps, beyond what stock wants to know."""
-    if layer is BESIDE:
-        return True
-    # a source that was replaced by one of the same size and time shows it here
-    return found.st_ctime_ns >= status.st_ctime_ns and (layer is TREE or stamps_tell(status))
+def _in_right_hands(found, status):
+    # type: (posix.stat_result, posix.stat_result) -> bool
+    try:
+        return bool(need("judge").in_right_hands(found, status))
+    except Exception:  # as above
+        return False
 
 
-def stamps_tell(status):
-    # type: (posix.stat_result) -> bool
-    """Tell whether a source's size and time are enough to know it by, in the user's own cache.
+def stamps_tell(status, uid):
+    # type: (posix.stat_result, int) -> bool
+    """Tell whether a source's size and time are enough to know it by, in this user's own cache.
 
     Not where times are flattened, and not for sources of others: a home directory that containers
     share has seen other files of that name.
     """
-    return status.st_mtime >= FLATTENED_BEFORE and status.st_uid == posix.geteuid()
-
-
-def _judge_other(loader, content):
-    # type: (SourceFileLoader, bytes) -> str
-    """Say what is wrong with bytecode that does not go by stamps; "" where its hash is right."""
-    if len(content) < HEADER_SIZE:
-        _verbose_message("reached EOF while reading pyc header of {!r}", loader.name)
-        return DAMAGED
-    if content[:4] != MAGIC_NUMBER:
-        _verbose_message("bad magic number in {!r}: {!r}", loader.name, content[:4])
-        return OTHER_VERSION
-    flags = int.from_bytes(content[4:8], "little")
-    if flags & ~3 or not flags & 1:
-        return DAMAGED
-    mode = _imp.check_hash_based_pycs
-    if mode == "never" or not (flags & 2 or mode == "always"):
-        return ""
-    found = _imp.source_hash(_RAW_MAGIC_NUMBER, loader.get_data(loader.path))
-    return "" if content[8:16] == found else STALE
-
-
-def trace(loader, code, layer, path, missed):
-    # type: (SourceFileLoader, CodeType, str, str, list[tuple[str, str]]) -> CodeType
-    """Give out the code; say on stderr where it is from, and why other layers did not have it."""
-    served = layer + " " + path if path else layer
-    words = [served, *[name + ": " + why for name, why in missed]]
-    say(loader.name + ": " + "; ".join(words))
-    return code
-
-
-def say(text):
-    # type: (str) -> None
-    """Write a line for whoever asked for it."""
-    # not by a codec, for that may have to be imported
-    line = "".join([char if " " <= char <= "~" else ascii(char)[1:-1] for char in text])
-    try:
-        sys.stderr.write("pycache-sys: " + line + "\n")
-        sys.stderr.flush()  # before 3.9 os._exit drops what is buffered
-    except Exception:  # noqa: S110 - no stderr: then nobody wants to know
-        pass
-
-
-def in_right_hands(found, status, layer):
-    # type: (posix.stat_result, posix.stat_result, str) -> bool
-    """Tell whether nobody wrote a cache file who could not have written its source.
-
-    Beside the source it may be root's, the user's, or the source's owner's; in a directory such as
-    ``/tmp`` anybody may have made the ``__pycache__``.
-    """
-    euid = posix.geteuid()
-    if layer is OWN:
-        return found.st_uid == euid and not found.st_mode & (_GROUP_WRITES | _OTHERS_WRITE)
-    if found.st_uid not in (0, euid, status.st_uid):
-        return False
-    if found.st_mode & ~status.st_mode & (_GROUP_WRITES | _OTHERS_WRITE):
-        return False
-    return not found.st_mode & _GROUP_WRITES or found.st_gid == status.st_gid
+    return status.st_mtime >= FLATTENED_BEFORE and status.st_uid == uid

@@ -21,6 +21,7 @@ _UNCHECKED_HASH = 1
 _CHECKED_HASH = 3
 _IMPORTED_BY = {
     "caches": ("layout", "own"),
+    "judge": ("loader",),
     "keep": ("loader", "own"),
     "loader": ("hook", "layout"),
     "own": ("hook", "trust"),

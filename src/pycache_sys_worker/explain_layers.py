@@ -117,8 +117,7 @@ class Loading:
         loader, layers = self.loader, self.hook.layers
         loader.get_data, loader.source_to_code = self.read, self.compile
         if layers is not None:
-            kept = self.hook.space["trace"], layers.is_traced
-            self.hook.space["trace"], layers.is_traced = self.trace, True
+            kept, layers.trace = layers.trace, self.trace
         try:
             loader.get_code(name)
         except CompilesError:
@@ -128,7 +127,7 @@ class Loading:
         finally:
             del loader.get_data, loader.source_to_code
             if layers is not None:
-                self.hook.space["trace"], layers.is_traced = kept
+                layers.trace = kept
         answer["served"], answer["file"] = self.served()
 
     def read(self, path):
@@ -271,9 +270,8 @@ class Asked:
             self.add(OWN, path, self.read("OWN", path) if own.is_there else ABSENT)
             why = "" if own._may_write else SCRIPT
             self.answer["write"] = written(self.answer, path, why)
-            self.answer["write"]["by"] = (
-                "time" if self.space["stamps_tell"](self.status) else "hash"
-            )
+            by_time = self.space["stamps_tell"](self.status, os.geteuid())
+            self.answer["write"]["by"] = "time" if by_time else "hash"
         if self.answer["served"] != COMPILED:
             self.answer["write"]["why"] = SERVED
         elif self.answer["failure"]:

@@ -491,6 +491,7 @@ HOOK_FILES = tuple(
         "__init__",
         "caches",
         "hook",
+        "judge",
         "keep",
         "layout",
         "loader",

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_system import USER, FakeProcess, FakeSystem
-from pycache_sys_runtime import hook, layout, loader
+from pycache_sys_runtime import hook, judge, layout, loader
 from pycache_sys_runtime import policy as runtime
 from pycache_sys_runtime.hook import BUILT_IN, Settings
 from pycache_sys_runtime.startup import MARK
@@ -118,7 +118,7 @@ class TestMakeGetCode:
         layers = getattr(method, MARK)
         assert isinstance(layers, loader.Layers)
         assert (layers.beside, layers.explicit) == (False, "ignore")
-        assert (layers.exported, layers.is_traced) == ("/exported", True)
+        assert (layers.exported, layers.trace) == ("/exported", judge.trace)
         process.environ["XDG_CACHE_HOME"] = f"{tmp_path}/home"
         values["user-cache"] = "{user_cache_dir}"
         assert layers.own is not None

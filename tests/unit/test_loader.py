@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from fake_system import FakeProcess
-from pycache_sys_runtime import keep, layout, loader, own, trust
+from pycache_sys_runtime import judge, keep, layout, loader, own, trust
 from pycache_sys_runtime.hook import BUILT_IN
-from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers, in_right_hands
+from pycache_sys_runtime.loader import BESIDE, OWN, TREE, Layers
 from strategies import SECOND
 from strategies import status as made_status
 
@@ -139,6 +139,8 @@ class World:
     def layers(self, *trees: str, **settings: Any) -> Layers:
         cache = own.OwnCache(lambda: str(self.top), FOLDER, self.may_write)
         chosen = settings.pop("own", cache)
+        if settings.pop("is_traced", False):
+            settings["trace"] = judge.trace
         return Layers(trees or (str(self.tree),), lambda: chosen, **settings)
 
     def code(self, layers: Layers | None = None, path: str | None = None) -> CodeType:
@@ -489,7 +491,7 @@ class TestHashes:
 def test_stamps_tell_of_ones_own_sources_whose_times_are_true(
     uid: int, mtime: int, tell: bool
 ) -> None:
-    assert loader.stamps_tell(made_status(uid=uid, mtime=mtime * SECOND)) is tell
+    assert loader.stamps_tell(made_status(uid=uid, mtime=mtime * SECOND), SELF) is tell
 
 
 class TestHands:
@@ -510,7 +512,7 @@ class TestHands:
         self, owner: int, source_owner: int, is_right: bool
     ) -> None:
         found, source = made_status(uid=owner), made_status(uid=source_owner)
-        assert in_right_hands(found, source, BESIDE) is is_right
+        assert judge.in_right_hands(found, source) is is_right
 
     @pytest.mark.parametrize(
         ("mode", "source_mode", "gid", "is_right"),
@@ -533,7 +535,7 @@ class TestHands:
         made = made_status(mode=stat.S_IFREG | mode, uid=SELF)
         found = os.stat_result((*made[:5], gid, *made[6:10]))
         source = made_status(mode=stat.S_IFREG | source_mode, uid=SELF)
-        assert in_right_hands(found, source, BESIDE) is is_right
+        assert judge.in_right_hands(found, source) is is_right
 
     @pytest.mark.parametrize(
         ("owner", "mode", "is_right"),
@@ -546,11 +548,21 @@ class TestHands:
         ],
     )
     def test_in_the_own_cache_only_ones_own_is_right(
-        self, owner: int, mode: int, is_right: bool
+        self, world: World, shown: ShownOs, owner: int, mode: int, is_right: bool
     ) -> None:
-        found = made_status(mode=stat.S_IFREG | mode, uid=owner)
-        source = made_status(mode=stat.S_IFREG | 0o666, uid=OTHER)
-        assert in_right_hands(found, source, OWN) is is_right
+        shown.declare(world.put(OWN), uid=owner, mode=mode)
+        assert world.load() == (OWN if is_right else "source")
+
+    def test_the_package_is_gone_meanwhile(
+        self, world: World, shown: ShownOs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def need(name: str) -> None:
+            raise FileNotFoundError(name)
+
+        shown.declare(world.put(BESIDE), uid=OTHER)
+        wrong_magic(world, world.put(TREE))
+        monkeypatch.setattr(loader, "need", need)
+        assert world.load() == "source"
 
 
 class TestTheFolderBesideTheSource:
@@ -1014,7 +1026,10 @@ def test_what_is_wrong_with_bytecode_is_said_in_stocks_words(
     expected: str,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(loader, "_verbose_message", lambda m, *args: said.append(m.format(*args)))
+    for module in (loader, judge):
+        monkeypatch.setattr(
+            module, "_verbose_message", lambda m, *args: said.append(m.format(*args))
+        )
     spoil(world, world.put(BESIDE))
     world.load()
     assert said[0].startswith(expected)
@@ -1162,4 +1177,4 @@ class TestMakeLayers:
         values["explicit-prefix"] = "exclusive"
         layers = loader.make_layers(values, dict, "/exported", True)
         assert (layers.beside, layers.explicit) == (False, "exclusive")
-        assert (layers.exported, layers.is_traced) == ("/exported", True)
+        assert (layers.exported, layers.trace) == ("/exported", judge.trace)
