@@ -117,37 +117,38 @@ class Case:
         if counts:
             self.seconds.append(taken)
 
-    @property
-    def median(self) -> float:
-        """Return the median of all runs, in seconds."""
-        return statistics.median(self.seconds)
 
+def measure(cases: dict[str, Case], rounds: int) -> dict[str, list[float]]:
+    """Run all cases in turns, and give each round's milliseconds.
 
-def measure(cases: dict[str, Case], rounds: int) -> dict[str, float]:
-    """Run all cases in turns, in another order each time, and give the medians in milliseconds."""
+    The order is another one each time. Cases whose names begin alike are compared, so they run one
+    after the other.
+    """
     for case in cases.values():
         case.copy.put(VARIANTS[0])
 
-    def rounds_as_user() -> dict[str, float]:
+    def rounds_as_user() -> dict[str, list[float]]:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         for copy in {case.copy.folder: case.copy for case in cases.values()}.values():
             os.chown(copy.folder, UID, UID)
         os.setgroups([])
         os.setgid(UID)
         os.setuid(UID)
-        order = list(cases.values())
+        groups: dict[str, list[Case]] = {}
+        for name, case in cases.items():
+            groups.setdefault(name.split(",")[0], []).append(case)
         for number in range(rounds + 2):
-            random.shuffle(order)
-            for case in order:
-                case.run(counts=number > 1)
-        for case in order:
+            for group in random.sample(list(groups.values()), len(groups)):
+                for case in random.sample(group, len(group)):
+                    case.run(counts=number > 1)
+        for case in cases.values():
             case.copy.put(VARIANTS[0])  # where the next measurement finds it
-        return {name: case.median * 1000 for name, case in cases.items()}
+        return {name: [one * 1000 for one in case.seconds] for name, case in cases.items()}
 
     return in_child(rounds_as_user)
 
 
-def in_child(work: Callable[[], dict[str, float]]) -> dict[str, float]:
+def in_child(work: Callable[[], dict[str, list[float]]]) -> dict[str, list[float]]:
     """Do something in a process that may give up its rights."""
     here, there = os.pipe()
     child = os.fork()
@@ -165,7 +166,7 @@ def in_child(work: Callable[[], dict[str, float]]) -> dict[str, float]:
         text = channel.read()
     if os.waitpid(child, 0)[1]:
         raise SystemExit("the measurement failed")
-    found: dict[str, float] = json.loads(text)
+    found: dict[str, list[float]] = json.loads(text)
     return found
 
 
@@ -261,32 +262,68 @@ def choose_modules(copy: Copy) -> list[str]:
     return chosen
 
 
-def make_program(copy: Copy) -> tuple[str, str]:
-    """Write a program that imports 200 modules of the library, and one with 200 of its own."""
+@dataclass(kw_only=True)
+class Programs:
+    """What is run: each imports some 200 modules.
+
+    ``library`` those of the standard library, ``own`` the same from beside itself, and ``small``
+    as many with nothing but their functions.
+    """
+
+    library: Path
+    own: Path
+    small: Path
+
+
+def make_programs(copy: Copy) -> Programs:
+    """Write the programs, and their modules."""
     chosen = choose_modules(copy)
     names = "\n".join(f"try:\n    import {name}\nexcept ImportError:\n    pass" for name in chosen)
-    library_program = PLACE / f"library-{copy.version}.py"
-    library_program.write_text(names + "\n")
-    command = [copy.python, "-B", "-c", COUNT, *chosen]
-    files = eval(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S307 - our own child's
-    project = PLACE / "home" / f"project-{copy.version}"
-    package = project / "app"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
+    folder = PLACE / "home" / f"projects-{copy.version}"
+    programs = Programs(
+        library=PLACE / f"library-{copy.version}.py",
+        own=folder / "own" / "main.py",
+        small=folder / "small" / "main.py",
+    )
+    (folder / "small" / "app").mkdir(parents=True)
+    (folder / "own").mkdir()
+    programs.library.write_text(names + "\n")
+    programs.own.write_text(names + "\n")
+    (folder / "small" / "app" / "__init__.py").write_text("")
+    library = copy.top / copy.library
     lines = []
-    for number, file in enumerate(sorted(set(files))[:MODULES]):
+    for number, file in enumerate(files_of(copy, chosen)):
+        own = folder / "own" / file.relative_to(library)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, own)
+        if number >= MODULES:
+            continue
         # the same code, as modules that need nothing and define all that they define
         try:
-            text = functions_of(Path(file).read_text("utf-8"))
+            text = functions_of(file.read_text("utf-8"))
         except SyntaxError:
             continue  # a syntax that is younger than the Python that runs this
-        (package / f"m{number}.py").write_text(text)
+        (folder / "small" / "app" / f"m{number}.py").write_text(text)
         lines.append(f"import app.m{number}\n")
-    (project / "main.py").write_text("".join(lines))
-    for path in [PLACE / "home", *(PLACE / "home").rglob("*")]:
+    programs.small.write_text("".join(lines))
+    give(PLACE / "home")
+    return programs
+
+
+def files_of(copy: Copy, chosen: Sequence[str]) -> list[Path]:
+    """Return the sources in the library that importing these modules loads."""
+    command = [copy.python, "-B", "-c", COUNT, *chosen]
+    found = eval(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S307 - our own child's
+    library = copy.top / copy.library
+    files = sorted({Path(file) for file in found})
+    return [file for file in files if file.is_relative_to(library)]
+
+
+def give(folder: Path) -> None:
+    """Give a folder and all in it to the user."""
+    for path in [folder, *folder.rglob("*")]:
         os.chown(path, UID, UID)
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return str(library_program), str(project / "main.py")
 
 
 def functions_of(text: str) -> str:
@@ -311,41 +348,45 @@ def functions_of(text: str) -> str:
 # what is measured
 
 
-def bare(copy: Copy, rounds: int) -> dict[str, float]:
+def bare(copy: Copy, rounds: int) -> dict[str, list[float]]:
     """Start the interpreter and do nothing, by ``-c`` and by a file."""
     nothing = PLACE / "nothing.py"
     nothing.write_text("")
     cases = {}
-    for variant in VARIANTS:
-        cases[variant] = Case(copy=copy, variant=variant, arguments=["-c", "pass"])
-        cases[f"{variant} file"] = Case(copy=copy, variant=variant, arguments=[str(nothing)])
+    for what, arguments in (("pass", ["-c", "pass"]), ("file", [str(nothing)])):
+        for group, variants in (("site", ("stock", "again", "site")), ("pth", ("idle", "pth"))):
+            for variant in variants:
+                name = f"{group} {what}, {variant}"
+                cases[name] = Case(copy=copy, variant=variant, arguments=arguments)
     return measure(cases, rounds)
 
 
-def warm(copy: Copy, library_program: str, project_program: str, rounds: int) -> dict[str, float]:
+def warm(copy: Copy, programs: Programs, rounds: int) -> dict[str, list[float]]:
     """Run the programs with all bytecode there: beside the source for stock, in layers for us."""
-    project = Path(project_program).parent
-    stock_project = project.with_name(project.name + "-stock")
-    shutil.copytree(project, stock_project)
-    for path in [stock_project, *stock_project.rglob("*")]:
-        os.chown(path, UID, UID)
-    stock_program = str(stock_project / "main.py")
     cases = {
-        "tree, stock": Case(copy=copy, variant="stock", arguments=[library_program]),
-        "tree, again": Case(copy=copy, variant="again", arguments=[library_program]),
-        "tree": Case(copy=copy, variant="site", arguments=[library_program]),
-        "own, stock": Case(copy=copy, variant="stock", arguments=[stock_program]),
-        "own": Case(copy=copy, variant="site", arguments=[project_program]),
+        "tree, stock": Case(copy=copy, variant="stock", arguments=[str(programs.library)]),
+        "tree, again": Case(copy=copy, variant="again", arguments=[str(programs.library)]),
+        "tree, hook": Case(copy=copy, variant="site", arguments=[str(programs.library)]),
     }
-    medians = measure(cases, rounds)
-    assert not list(project.rglob("__pycache__")), "the hook has written beside the source"
-    assert list(stock_project.rglob("*.pyc"))
-    own = PLACE / "home" / ".cache" / "pycache-sys" / copy.version
-    assert len(list(own.rglob("app/*.pyc"))) >= MODULES // 2, "the own cache is empty"
-    return medians
+    stock = programs.own.parents[1].with_name(f"stock-{copy.version}")
+    shutil.copytree(programs.own.parents[1], stock)
+    give(stock)
+    for name, program in (("own", programs.own), ("small", programs.small)):
+        there = str(stock / name / program.name)
+        cases[f"{name}, stock"] = Case(copy=copy, variant="stock", arguments=[there])
+        cases[f"{name}, hook"] = Case(copy=copy, variant="site", arguments=[str(program)])
+    found = measure(cases, rounds)
+    cache = PLACE / "home" / ".cache" / "pycache-sys" / copy.version
+    for name, program in (("own", programs.own), ("small", programs.small)):
+        folder = program.parent
+        assert not list(folder.rglob("__pycache__")), "the hook has written beside the source"
+        kept = Path(f"{cache}{folder}")
+        assert len(list(kept.rglob("*.pyc"))) >= MODULES // 2, f"{kept}: next to nothing was kept"
+        assert len(list((stock / name).rglob("*.pyc"))) >= MODULES // 2
+    return found
 
 
-def first(copy: Copy, library_program: str, rounds: int) -> dict[str, float]:
+def first(copy: Copy, programs: Programs, rounds: int) -> dict[str, list[float]]:
     """Run the program as a new user: stock with an empty prefix, the hook with the tree."""
     prefix, cache = PLACE / "home" / "prefix", PLACE / "home" / ".cache"
 
@@ -357,45 +398,75 @@ def first(copy: Copy, library_program: str, rounds: int) -> dict[str, float]:
         "first, stock": Case(
             copy=copy,
             variant="stock",
-            arguments=[library_program],
+            arguments=[str(programs.library)],
             environment={"PYTHONPYCACHEPREFIX": str(prefix)},
             before=forget,
         ),
-        "first": Case(copy=copy, variant="site", arguments=[library_program], before=forget),
+        "first, hook": Case(
+            copy=copy, variant="site", arguments=[str(programs.library)], before=forget
+        ),
     }
     return measure(cases, rounds)
 
 
-def row(what: str, value: float, sign: str, target: float) -> str:
-    """Write one line of the table: a ratio, and whether it is what it should be."""
-    fits = value <= target if sign == "<=" else value >= target
-    verdict = "pass" if fits else "MISSED"
-    return f"  {what:58} {value:6.3f}  {sign} {target:.2f}  {verdict}"
+@dataclass(kw_only=True)
+class Ratio:
+    """How much longer one case took than another: the median of each round's ratio.
+
+    A machine that is slower for a minute is slower for both cases of a round; medians of each case
+    may be from different minutes. The true median is in ``low`` to ``high`` with 95 % confidence.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, cases: Sequence[float], bases: Sequence[float]) -> Ratio:
+        """Compare two cases of the same rounds."""
+        ratios = sorted(case / base for case, base in zip(cases, bases, strict=True))
+        count = len(ratios)
+        off = 0.98 * count**0.5  # of the binomial distribution of the median's place
+        low, high = max(int(count / 2 - off), 0), min(int(count / 2 + off), count - 1)
+        return cls(median=statistics.median(ratios), low=ratios[low], high=ratios[high])
+
+    def row(self, what: str, target: float = 0, sign: str = "<=") -> str:
+        """Write one line of the table; where there is a target, whether it is met."""
+        line = f"  {what:57} {self.median:6.3f}  ({self.low:.3f}-{self.high:.3f})"
+        if not target:
+            return line
+        fits = self.median <= target if sign == "<=" else self.median >= target
+        return f"{line}  {sign} {target:.2f}  {'pass' if fits else 'MISSED'}"
 
 
 def report(copy: Copy, rounds: int) -> None:
     """Measure one interpreter, and print its rows."""
-    library_program, project_program = make_program(copy)
+    programs = make_programs(copy)
     found = bare(copy, rounds)
-    found |= warm(copy, library_program, project_program, max(rounds // 3, 5))
-    found |= first(copy, library_program, max(rounds // 20, 3))
+    found |= warm(copy, programs, max(rounds // 3, 5))
+    found |= first(copy, programs, max(rounds // 20, 3))
     print(f"\nPython {copy.version}, medians in milliseconds of {rounds} starts:")
-    print("  " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()))
-    for again, base in (("again", "stock"), ("again file", "stock file")):
-        print(f"  {f'stock again / stock ({base})':58} {found[again] / found[base]:6.3f}")
-    print(row("start by sitecustomize / stock", found["site"] / found["stock"], "<=", BARE_TARGET))
-    print(row("start by .pth / idle .pth", found["pth"] / found["idle"], "<=", BARE_TARGET))
-    for variant, base in (("site", "stock"), ("pth", "idle")):
-        ratio = found[f"{variant} file"] / found[f"{base} file"]
-        print(row(f"the same of a file, {variant} / {base}", ratio, "<=", BARE_TARGET))
-    ratio = found["tree, again"] / found["tree, stock"]
-    print(f"  {f'{MODULES} modules, stock again / stock':58} {ratio:6.3f}")
-    ratio = found["tree"] / found["tree, stock"]
-    print(row(f"{MODULES} modules from the system tree / stock, warm", ratio, "<=", WARM_TARGET))
-    ratio = found["own"] / found["own, stock"]
-    print(row(f"{MODULES} modules from the user's layer / stock, warm", ratio, "<=", WARM_TARGET))
-    ratio = found["first, stock"] / found["first"]
-    print(row("first run of a user, stock with an empty prefix / hook", ratio, ">=", FIRST_TARGET))
+    print("  " + ", ".join(f"{name} {statistics.median(one):.2f}" for name, one in found.items()))
+
+    def row(what: str, case: str, base: str, target: float = 0, sign: str = "<=") -> None:
+        print(Ratio.of(found[case], found[base]).row(what, target, sign))
+
+    print("  the median of each round's ratio, and where it truly is, with 95 % confidence:")
+    for kind, what in (("pass", "-c pass"), ("file", "an empty file")):
+        row(f"{what}: stock again / stock", f"site {kind}, again", f"site {kind}, stock")
+        base = f"site {kind}, stock"
+        row(f"{what}: by sitecustomize / stock", f"site {kind}, site", base, BARE_TARGET)
+        base = f"pth {kind}, idle"
+        row(f"{what}: by .pth / idle .pth", f"pth {kind}, pth", base, BARE_TARGET)
+    row(f"{MODULES} modules: stock again / stock", "tree, again", "tree, stock")
+    for name, what in (
+        ("tree", f"{MODULES} modules from the system tree / stock"),
+        ("own", f"{MODULES} modules from the user's layer / stock"),
+        ("small", f"{MODULES} small ones from there / stock"),
+    ):
+        row(what, f"{name}, hook", f"{name}, stock", WARM_TARGET)
+    what = "first run of a user: stock with an empty prefix / hook"
+    row(what, "first, stock", "first, hook", FIRST_TARGET, ">=")
     sys.stdout.flush()
 
 
