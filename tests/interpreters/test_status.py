@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,15 +33,6 @@ from pycache_sys.core.plan import temporary_name
 Seen = dict[str, Any]
 NOT_PYTHON = "def broken(:\n"
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,6 @@ CRASHER = b">\x01\x00\x00\x00\xa9\x01r\x00\x00\x00\x00"
 """A frozenset of a tuple that holds itself: its hash is never done."""
 
 Seen = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

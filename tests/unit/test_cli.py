@@ -2,10 +2,8 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +12,6 @@ from pycache_sys import __version__
 from pycache_sys.cli import main
 from pycache_sys.cli.arguments import INVALIDATIONS, build_parser
 from pycache_sys.core.model import Invalidation
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,10 @@ import fcntl
 import json
 import os
 import re
-import signal
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,15 +105,6 @@ ANSWER = Answer(
     prefix="",
     modules=(APP, PARTS),
 )
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

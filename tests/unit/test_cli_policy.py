@@ -3,8 +3,6 @@
 import json
 import os
 import pwd
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,6 @@ from pycache_sys.system.trust import CallerTrust
 Capture = pytest.CaptureFixture[str]
 NOBODY = 4294967294
 """A uid without an account."""
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,7 @@ import io
 import json
 import os
 import re
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +25,6 @@ NAMES = ["x", "a-long-name-" * 12, "日本語" * 30, "é" * 50, "bl ank " * 20]
 WIDTHS = [60, 79, 80, 81, 100, 132, 200, 400]
 PLAIN, RED = Paint(is_on=False), Paint(is_on=True)
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def screen(standing: Standing, width: int, paint: Paint = PLAIN, **options: Any) -> list[str]:

@@ -318,7 +318,7 @@ class TestManifests:
     @pytest.fixture(autouse=True)
     def _only_conda(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Ask no package manager of the machine."""
-        monkeypatch.setattr(manifests, "_DPKG_DATABASE", str(tmp_path / "none"))
+        monkeypatch.setattr(manifests.query, "DPKG_DATABASE", str(tmp_path / "none"))
         monkeypatch.setattr(manifests, "_RPM_DATABASES", (str(tmp_path / "rpm"),))
         monkeypatch.setattr(manifests, "_PATH", str(tmp_path))
 

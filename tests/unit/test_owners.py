@@ -34,7 +34,7 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
     """Give what makes a package manager the only one there is, with what it has to say."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)  # root's search path is not the caller's
-    monkeypatch.setattr(owners, "_DPKG_DATABASE", f"{tmp_path}/none")
+    monkeypatch.setattr(owners.query, "DPKG_DATABASE", f"{tmp_path}/none")
     monkeypatch.setattr(owners, "_PACMAN_DATABASE", f"{tmp_path}/none")
     (tmp_path / "rpm").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "rpm").chmod(0o755)
@@ -45,7 +45,7 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
         (tmp_path / name).chmod(0o755)
         (tmp_path / "said").write_bytes(os.fsencode(said))
         if name == "dpkg-query":
-            monkeypatch.setattr(owners, "_DPKG_DATABASE", f"{tmp_path}/said")
+            monkeypatch.setattr(owners.query, "DPKG_DATABASE", f"{tmp_path}/said")
         if name == "pacman":
             (tmp_path / "local" / "python-yaml-6.0-1").mkdir(parents=True)
             monkeypatch.setattr(owners, "_PACMAN_DATABASE", f"{tmp_path}/local")

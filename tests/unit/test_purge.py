@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,15 +27,6 @@ from strategies import components
 POSTRM = Path(__file__).parents[2] / "debian" / "pycache-sys.postrm"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
 HALF = temporary_name("0123456789abcdef")
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the signal handlers back that ``main`` sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 class Silence:

@@ -6,13 +6,11 @@ conda packages, ``rpm --verify`` and the like would miss it.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 
-from pycache_sys.core.environment import environment
 from pycache_sys.core.errors import PycacheSysError
+from pycache_sys.packagers import query
 
-_DPKG_DATABASE = "/var/lib/dpkg/status"
 _RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _DPKG_NONE_FOUND = 1
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,7 +39,7 @@ def named_bytecode(directories: Iterable[str]) -> frozenset[str]:
 
 
 def _of_dpkg() -> Iterator[str]:
-    if not os.path.exists(_DPKG_DATABASE):
+    if not os.path.exists(query.DPKG_DATABASE):
         return
     done = _run("dpkg-query", "--search", "*/__pycache__*")
     if done.returncode not in (0, _DPKG_NONE_FOUND):
@@ -109,22 +107,16 @@ def _resolved(path: str) -> str:
     return f"{os.path.realpath(head)}/{name}"
 
 
-def _run(*command: str) -> "subprocess.CompletedProcess[bytes]":
+def _run(*command: str) -> query.Answer:
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=environment(os.environ, is_root=os.geteuid() == 0),
-        )
+        return query.run(command)
     except FileNotFoundError as error:
         raise PycacheSysError(
             f"there is a database for {command[0]}, but the program is missing", hint=_UNKNOWN
         ) from error
 
 
-def _unreadable(program: str, done: "subprocess.CompletedProcess[bytes]") -> PycacheSysError:
+def _unreadable(program: str, done: query.Answer) -> PycacheSysError:
     said = done.stderr.decode(errors="replace").strip()
     return PycacheSysError(
         f"{program} cannot say which bytecode packages name: {said}",

@@ -5,13 +5,11 @@ under a name that another package has diverted it from.
 """
 
 import os
-import subprocess
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from pycache_sys.core.environment import environment
+from pycache_sys.packagers import query
 
-_DPKG_DATABASE = "/var/lib/dpkg/status"
 _PACMAN_DATABASE = "/var/lib/pacman/local"
 _NONE_FOUND = 1
 _SOURCES = (b".py", b".pyw")
@@ -53,7 +51,7 @@ class _UnansweredError(Exception):
 
 
 def _of_dpkg() -> Iterator[tuple[str, str]]:
-    if not os.path.exists(_DPKG_DATABASE):
+    if not os.path.exists(query.DPKG_DATABASE):
         return
     patterns = [f"*{os.fsdecode(ending)}" for ending in _SOURCES]
     owners: dict[str, list[str]] = {}
@@ -132,11 +130,8 @@ def _named_first(said: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _ask(*command: str, accepted: Collection[int] = (0,)) -> bytes:
-    # dpkg translates what it says of diversions
-    words = environment(os.environ, is_root=os.geteuid() == 0) | {"LC_ALL": "C.UTF-8"}
     try:
-        # a root that was entered may have no null device
-        done = subprocess.run(command, input=b"", capture_output=True, check=False, env=words)
+        done = query.run(command)
     except OSError as error:
         raise _UnansweredError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode not in accepted:

@@ -1,10 +1,28 @@
-"""Ask a package manager for a list of files."""
+"""Ask a package manager: all programs of theirs are started here."""
 
 import os
 import subprocess
 from collections.abc import Sequence
 
 from pycache_sys.core.environment import environment
+
+DPKG_DATABASE = "/var/lib/dpkg/status"
+
+Answer = subprocess.CompletedProcess[bytes]
+
+
+def run(command: Sequence[str]) -> Answer:
+    """Run a program of a package manager, and return what it said; raises OSError as usual.
+
+    In nobody's language, for dpkg translates what it says of diversions.
+    """
+    return subprocess.run(
+        command,
+        input=b"",  # a root that was entered may have no null device
+        capture_output=True,
+        check=False,
+        env=environment(os.environ, is_root=os.geteuid() == 0) | {"LC_ALL": "C.UTF-8"},
+    )
 
 
 def list_files(command: Sequence[str]) -> list[str] | None:
@@ -13,13 +31,7 @@ def list_files(command: Sequence[str]) -> list[str] | None:
     Lines that are no absolute path are not taken: dpkg-query prints diversions as sentences.
     """
     try:
-        done = subprocess.run(
-            command,
-            input=b"",  # a root that was entered may have no null device
-            capture_output=True,
-            check=False,
-            env=environment(os.environ, is_root=os.geteuid() == 0),
-        )
+        done = run(command)
     except FileNotFoundError:
         return None
     if done.returncode != 0:

@@ -47,7 +47,7 @@ Work = Callable[[Callable[[], None]], Sequence[int]]
 def logins() -> list[Login]:
     """List the accounts that the name service shows, each uid once."""
     found = {entry.pw_uid: entry for entry in reversed(pwd.getpwall())}
-    return [_login(found[uid]) for uid in sorted(found)]
+    return [login_of(found[uid]) for uid in sorted(found)]
 
 
 def caller() -> Login:
@@ -61,7 +61,8 @@ def caller() -> Login:
     return Login(name, uid, os.getegid(), groups)
 
 
-def _login(entry: pwd.struct_passwd) -> Login:
+def login_of(entry: pwd.struct_passwd) -> Login:
+    """Say as whom an account logs in: with all of its groups."""
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return Login(entry.pw_name, entry.pw_uid, entry.pw_gid, groups)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pycache_sys.system.machine.mounts import Mounts
 from pycache_sys.system.machine.variables import Said, files_of, said_in
-from pycache_sys.system.users.as_user import FailedError, Login, NoAnswerError, logins
+from pycache_sys.system.users.as_user import FailedError, Login, NoAnswerError, login_of, logins
 from pycache_sys.system.users.hearsay import LONGEST, hear
 from pycache_sys.system.users.search import Limits, Searched, Venv, search
 
@@ -68,10 +68,7 @@ def owner_of(path: str) -> Place | None:
     if not stat.S_ISDIR(status.st_mode):
         return None
     with suppress(KeyError):
-        entry = pwd.getpwuid(status.st_uid)
-        groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
-        login = Login(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(groups))
-        return Place(path, login, is_home=False)
+        return Place(path, login_of(pwd.getpwuid(status.st_uid)), is_home=False)
     login = Login(str(status.st_uid), status.st_uid, status.st_gid, (status.st_gid,))
     return Place(path, login, is_home=False)
 
