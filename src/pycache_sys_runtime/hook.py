@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
     from collections.abc import Mapping  # noqa: F401 - in comments
 
+    from pycache_sys_runtime.loader import CreateModule  # noqa: F401 - in comments
     from pycache_sys_runtime.startup import GetCode  # noqa: F401 - in comments
 
 BUILT_IN = {
@@ -66,16 +67,19 @@ def settle(values):
     return Settings(values, exported, switch == "trace")
 
 
-def make_get_code(stock, settings):
-    # type: (GetCode, Settings | None) -> GetCode
-    """Make the method that takes the place of the stock one, or stays with it."""
+def make_methods(stock, settings):
+    # type: (GetCode, Settings | None) -> tuple[GetCode, CreateModule | None]
+    """Make the methods that take the places of the stock ones, or stay with them.
+
+    They are ``get_code``, and ``create_module`` where it is to be another one.
+    """
     if settings is None:
-        return stock
+        return stock, None
     loader = need("loader")
     layers = loader.make_layers(settings.values, environment, settings.exported, settings.is_traced)
     method = loader.make_get_code(layers, stock)
     setattr(method, MARK, layers)
-    return method  # type: ignore[no-any-return]
+    return method, loader.make_create_module(layers.end)
 
 
 def environment():

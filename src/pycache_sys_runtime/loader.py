@@ -11,7 +11,7 @@ but the user's own cache.
 
 import posix  # os itself would be kept from being taken down early at exit, which costs
 import sys
-from _frozen_importlib import _verbose_message
+from _frozen_importlib import ModuleSpec, _verbose_message
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import _fix_co_filename
 from io import open_code
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pycache_sys_runtime.own import OwnCache  # noqa: F401 - in comments
 
+    CreateModule = Callable[[SourceFileLoader, ModuleSpec], None]
     GetCode = Callable[[SourceFileLoader, str], CodeType]
     Trace = Callable[[SourceFileLoader, CodeType, str, str, list[tuple[str, str]]], CodeType]
 
@@ -293,6 +294,32 @@ def make_get_code(layers, stock):
         return read_own_or_compile(self, layers, place, cached, status, missed)
 
     return get_code
+
+
+def make_create_module(end):
+    # type: (str) -> CreateModule | None
+    """Make the method that fills in ``__cached__``; None where modules have no such attribute.
+
+    Up to 3.14 importlib says in each module where its bytecode beside the source would be, and
+    works it out in a way that takes as long as the hook does. ``end`` is what such names end with.
+    """
+    if sys.version_info >= (3, 15):
+        return None
+
+    def create_module(self, spec):
+        # type: (SourceFileLoader, ModuleSpec) -> None
+        """Make no module, as stock: importlib does."""
+        if type(self) is not SourceFileLoader or type(spec) is not ModuleSpec:
+            return
+        origin = spec.origin
+        if spec._cached is not None or not spec._set_fileattr or type(origin) is not str:
+            return
+        directory, _, name = origin.rpartition("/")
+        is_plain = directory[-1:] not in ("", "/") and name[-3:] == ".py" != name
+        if is_plain and sys.pycache_prefix is None:  # else stock has ways of its own
+            spec._cached = directory + "/__pycache__/" + name[:-3] + end
+
+    return create_module
 
 
 def read_own_or_compile(loader, layers, place, cached, status, missed):

@@ -68,7 +68,7 @@ def _start():
     stock = SourceFileLoader.get_code
     if hasattr(stock, MARK) or sys.implementation.cache_tag is None:
         return
-    settings = None  # type: Any
+    settings = method = None  # type: Any
     if _has_policy():
         settings = _need(stock, "hook").read_settings()
         if settings is None:
@@ -77,21 +77,18 @@ def _start():
     def get_code(self, fullname):
         # type: (SourceFileLoader, str) -> CodeType
         """Load the hook when there is something for it to load."""
+        nonlocal method
         if type(self) is not SourceFileLoader:
             return stock(self, fullname)
         if fullname == _ITSELF:  # before 3.15 site runs the files of a virtual environment twice
             return compile("", FROZEN, "exec")
-        try:
-            if self.path == _LINECACHE and _is_plain(settings):
-                return _load(stock, self)
-        except Exception:  # noqa: S110 - then it is a module like any other
-            pass
-        try:
-            hook = _need(stock, "hook")
-            method = hook.make_get_code(stock, settings or hook.settle(hook.BUILT_IN))
-        except Exception:  # the package may be gone by now
-            method = stock
-        SourceFileLoader.get_code = method
+        if method is None:
+            code = _load_plainly(stock, self, settings)
+            if code is not None:
+                return code
+            method = _make_method(stock, settings)
+            if SourceFileLoader.get_code is get_code:  # else one that was put around this one
+                SourceFileLoader.get_code = method
         return method(self, fullname)  # type: ignore[no-any-return]
 
     get_code.__code__ = get_code.__code__.replace(co_filename=FROZEN)
@@ -105,6 +102,30 @@ def _has_policy():
         if posix.access(path, posix.F_OK):  # no exceptions, for there is nearly never a file
             return True
     return False
+
+
+def _load_plainly(stock, loader, settings):
+    # type: (GetCode, SourceFileLoader, Any) -> CodeType | None
+    """Load what is in the bootstrap set, if nothing else is needed for it."""
+    try:
+        if loader.path == _LINECACHE and _is_plain(settings):
+            return _load(stock, loader)
+    except Exception:  # noqa: S110 - then it is a module like any other
+        pass
+    return None
+
+
+def _make_method(stock, settings):
+    # type: (GetCode, Any) -> GetCode
+    """Make the method that loads everything from now on: stock's where there is to be no hook."""
+    try:
+        hook = _need(stock, "hook")
+        method, create_module = hook.make_methods(stock, settings or hook.settle(hook.BUILT_IN))
+        if create_module is not None:
+            SourceFileLoader.create_module = create_module
+    except Exception:  # the package may be gone by now
+        return stock
+    return method  # type: ignore[no-any-return]
 
 
 def _is_plain(settings):

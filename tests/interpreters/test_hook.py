@@ -704,6 +704,82 @@ def test_every_way_to_a_module_gives_what_stock_gives(place: Place) -> None:
     assert place.cached(OWN, "pkg/sub.py").exists()
 
 
+CACHED = """
+import importlib.machinery as machinery, importlib.util, os, sys
+top, options = sys.argv[1], sys.argv[2:]
+import first
+if "prefix" in options:
+    sys.pycache_prefix = top + "/prefix"
+class Spec:
+    submodule_search_locations, parent, cached, _initializing = None, "", "/own.pyc", False
+    _uninitialized_submodules = []
+    def __init__(self, name, loader, origin):
+        self.name, self.loader, self.origin = name, loader, origin
+class Loader(machinery.SourceFileLoader):
+    pass
+def say(spec):
+    try:
+        module = importlib.util.module_from_spec(spec)
+        print(ascii((spec.origin, getattr(module, "__cached__", None), spec.cached)))
+    except Exception as error:
+        print(type(error).__name__, error)
+names = "a.py", "a.b.py", ".py", "..py", "a.pyw", "a", "a.pyc", "a.cpython-311.py", "\u00fc.py"
+folders = top + "/", top + "//", top + "//x/", top + "/x//", "", "/", "//", "./", "x/../"
+for folder in (*folders, os.path.relpath(top) + "/"):
+    for name in names:
+        path = folder + name
+        for loader in (machinery.SourceFileLoader, Loader, machinery.SourcelessFileLoader):
+            say(importlib.util.spec_from_file_location("m", path, loader=loader("m", path)))
+        say(importlib.util.spec_from_file_location("m", path))
+path = top + "/a.py"
+loader = machinery.SourceFileLoader("m", path)
+for kind in (machinery.ModuleSpec, Spec):
+    for origin in (path, None, top, 7, b"/a/b.py"):
+        for has_location in (True, False):
+            spec = kind("m", loader, origin=origin)
+            spec.has_location = has_location
+            say(spec)
+spec = importlib.util.spec_from_file_location("m", path)
+spec.cached = "/elsewhere.pyc"
+say(spec)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("prefix",)])
+@pytest.mark.parametrize("level", ["", "-O", "-OO"])
+def test_modules_say_where_their_bytecode_would_be_as_with_stock(
+    place: Place, level: str, options: tuple[str, ...]
+) -> None:
+    place.write("first.py")
+    start = ("-B", level) if level else ("-B",)
+    command = ("-c", CACHED, str(place.sources), *options)
+    stock = place.run(*command, hook=False, writes=False, start=start)
+    assert stock.status == 0, stock.stderr
+    assert ("/prefix/" in stock.stdout) is bool(options)
+    assert place.run(*command, start=start) == stock
+
+
+def test_a_method_that_somebody_puts_around_the_first_one_stays(place: Place) -> None:
+    place.write("a.py")
+    place.write("b.py")
+    program = """
+from _frozen_importlib_external import SourceFileLoader  # no module comes from a file here
+inner, seen = SourceFileLoader.get_code, []
+def get_code(self, name):
+    seen.append(name)
+    return inner(self, name)
+SourceFileLoader.get_code = get_code
+import a, b
+assert SourceFileLoader.get_code is get_code
+print([name for name in seen if name in "ab"])
+"""
+    for layer in (COMPILED, OWN):
+        run = place.run("-c", program, PYCACHE_SYS="trace")
+        assert run.stdout == "['a', 'b']\n", run.stderr
+        assert served(run) == {"a": layer, "b": layer}
+    place.assert_clean()
+
+
 def test_the_compilers_of_the_library_are_stock(place: Place) -> None:
     place.write("a.py")
     place.write("pkg/b.py")

@@ -104,17 +104,18 @@ class TestReadSettings:
         assert settings.beside is False
 
 
-class TestMakeGetCode:
+class TestMakeMethods:
     def test_where_there_is_to_be_no_hook_it_is_stocks(self) -> None:
         stock = importlib.machinery.SourceFileLoader.get_code
-        assert hook.make_get_code(stock, None) is stock
+        assert hook.make_methods(stock, None) == (stock, None)
 
     def test_it_reads_what_the_settings_say(
         self, process: FakeProcess, values: Values, tmp_path: Path
     ) -> None:
         stock = importlib.machinery.SourceFileLoader.get_code
         values |= {"read-beside-source": False, "explicit-prefix": "ignore"}
-        method = hook.make_get_code(stock, Settings(values, "/exported", True))
+        method, create_module = hook.make_methods(stock, Settings(values, "/exported", True))
+        assert (create_module is None) is (sys.version_info >= (3, 15))
         layers = getattr(method, MARK)
         assert isinstance(layers, loader.Layers)
         assert (layers.beside, layers.explicit) == (False, "ignore")

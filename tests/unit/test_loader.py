@@ -15,6 +15,8 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fake_system import FakeProcess
 from pycache_sys_runtime import judge, keep, layout, loader, own, trust
@@ -1178,3 +1180,60 @@ class TestMakeLayers:
         layers = loader.make_layers(values, dict, "/exported", True)
         assert (layers.beside, layers.explicit) == (False, "exclusive")
         assert (layers.exported, layers.trace) == ("/exported", judge.trace)
+
+
+class TestCreateModule:
+    """Where bytecode beside a source would be: up to 3.14 each module says it."""
+
+    END = f".{sys.implementation.cache_tag}{layout.BYTECODE_SUFFIX}"
+
+    def create(self, spec: importlib.machinery.ModuleSpec) -> str | None:
+        """Have the method make a module of this, and say what it left in the spec."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+            create_module = loader.make_create_module(self.END)
+        assert create_module is not None
+        assert isinstance(spec.loader, importlib.machinery.SourceFileLoader)
+        create_module(spec.loader, spec)
+        return spec._cached  # type: ignore[attr-defined, no-any-return]
+
+    def spec(self, path: str) -> importlib.machinery.ModuleSpec:
+        found = importlib.util.spec_from_file_location("mod", path, loader=source_loader(path))
+        assert found is not None
+        return found
+
+    @given(st.text("/ab.\u00fc", max_size=12), st.sampled_from([".py", ".pyw", ".PY", "", "py"]))
+    @example("/a/b", ".py")
+    @example("/a//b", ".py")
+    @example("/a", ".py")
+    @example("a/.", ".py")
+    def test_it_says_what_stock_says_or_nothing(self, stem: str, suffix: str) -> None:
+        spec = self.spec(stem + suffix)
+        found = self.create(spec)
+        if found is not None:
+            assert spec.origin is not None
+            assert found == importlib.util.cache_from_source(spec.origin)
+
+    def test_it_says_something_where_it_can(self) -> None:
+        assert self.create(self.spec("/a/b.py")) == f"/a/__pycache__/b{self.END}"
+
+    def test_with_a_prefix_it_is_left_to_stock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "pycache_prefix", "/prefix")
+        assert self.create(self.spec("/a/b.py")) is None
+
+    def test_what_is_said_already_stays(self) -> None:
+        spec = self.spec("/a/b.py")
+        spec.cached = "/elsewhere.pyc"
+        assert self.create(spec) == "/elsewhere.pyc"
+
+    def test_a_subclass_is_left_to_stock(self) -> None:
+        class Own(importlib.machinery.SourceFileLoader):
+            pass
+
+        spec = self.spec("/a/b.py")
+        spec.loader = Own("mod", "/a/b.py")
+        assert self.create(spec) is None
+
+    def test_from_3_15_on_modules_do_not_say_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "version_info", (3, 15, 0, "final", 0))
+        assert loader.make_create_module(self.END) is None

@@ -155,6 +155,21 @@ class TestStart:
         assert run(stand_in("mod", source).get_code("mod")) == "stock"
         assert stand_in.get_code is stock
 
+    def test_what_somebody_puts_around_it_stays(self, stand_in: StandIns, source: str) -> None:
+        startup.start()
+        inner = stand_in.get_code
+        names: list[str] = []
+
+        def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> Any:
+            names.append(fullname)
+            return inner(self, fullname)  # type: ignore[arg-type]
+
+        stand_in.get_code = get_code  # type: ignore[method-assign, assignment]
+        for _ in range(2):
+            assert run(stand_in("mod", source).get_code("mod")) == "source"
+        assert stand_in.get_code is get_code
+        assert names == ["mod", "mod"]
+
     @pytest.mark.parametrize(("switch", "is_traced"), [("trace", True), ("on", False), ("", False)])
     def test_the_switch_traces(
         self,
