@@ -86,8 +86,9 @@ def _start():
             code = _load_plainly(stock, self, settings)
             if code is not None:
                 return code
+            # where os is not loaded yet, this loads it: it comes by here meanwhile, and is stock's
             method = _make_method(stock, settings)
-            if SourceFileLoader.get_code is get_code:  # else one that was put around this one
+            if SourceFileLoader.get_code in (get_code, stock):  # else somebody's is around this one
                 SourceFileLoader.get_code = method
         return method(self, fullname)  # type: ignore[no-any-return]
 
