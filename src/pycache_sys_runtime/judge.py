@@ -9,7 +9,7 @@ import sys
 from _frozen_importlib import _verbose_message
 from _frozen_importlib_external import MAGIC_NUMBER
 
-from .loader import DAMAGED, GROUP_WRITES, HEADER_SIZE, OTHER_VERSION, SHARED, STALE
+from .loader import DAMAGED, GROUP_WRITES, HEADER_SIZE, OTHER_VERSION, SHARED, STALE, STAMPED
 
 TYPE_CHECKING = False  # as in typing, which is not loaded
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from types import CodeType  # noqa: F401 - in comments
 
 _RAW_MAGIC_NUMBER = int.from_bytes(MAGIC_NUMBER, "little")
-_BY_STAMPS = MAGIC_NUMBER + bytes(4)
 
 
 def in_right_hands(found, status):
@@ -40,7 +39,7 @@ def why_not(loader, content):
     if len(content) < HEADER_SIZE:
         _verbose_message("reached EOF while reading pyc header of {!r}", loader.name)
         return DAMAGED
-    if content[:8] == _BY_STAMPS:
+    if content[:8] == STAMPED:
         return STALE
     if content[:4] != MAGIC_NUMBER:
         _verbose_message("bad magic number in {!r}: {!r}", loader.name, content[:4])

@@ -51,7 +51,8 @@ STALE = "stale"
 HEADER_SIZE = 16
 FLATTENED_BEFORE = 315619200
 """1980-01-02 UTC: an older mtime says nothing about a source (see pycache_sys.core.pyc)."""
-_STAMPED = MAGIC_NUMBER + bytes(4)
+STAMPED = MAGIC_NUMBER + bytes(4)
+"""How bytecode begins that goes by its source's time and size."""
 _CODE = type((lambda: None).__code__)
 _TYPE = 0o170000
 _REGULAR = 0o100000
@@ -381,7 +382,7 @@ def read(loader, layer, path, status):
 def _load(loader, layer, path, status, found, content):
     # type: (SourceFileLoader, str, str, posix.stat_result, posix.stat_result, bytes) -> tuple[CodeType | None, str]
     stamps = int(status.st_mtime) & _LOW | (status.st_size & _LOW) << 32
-    if content[:HEADER_SIZE] == _STAMPED + stamps.to_bytes(8, "little"):
+    if content[:HEADER_SIZE] == STAMPED + stamps.to_bytes(8, "little"):
         # a source that was replaced by one of the same size and time shows it by its ctime
         fits = layer is BESIDE or found.st_ctime_ns >= status.st_ctime_ns
         why = "" if fits and (layer is not OWN or stamps_tell(status, found.st_uid)) else STALE
