@@ -46,6 +46,16 @@ class OwnPrefix:
         return self.folder / "prefix" / standard.relative_to(sys.base_prefix)
 
     @property
+    def site(self) -> Path:
+        """Its own site directory: Debian's interpreters have it below ``local``."""
+        ask = "import site; print(site.getsitepackages()[0])"
+        command = [self.python, "-B", "-I", "-c", ask]
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment()
+        )
+        return Path(done.stdout.strip())
+
+    @property
     def startup(self) -> Path:
         """The start-up file of a copy of the hook's package."""
         return self.folder / "pycache_sys_runtime" / "startup.py"
@@ -70,8 +80,9 @@ class OwnPrefix:
         for cache in self.folder.rglob("__pycache__"):
             shutil.rmtree(cache)
         (self.library / "sitecustomize.py").unlink(missing_ok=True)
-        for path in self.folder.glob("*/lib*/*/site-packages/*"):
-            path.unlink()
+        for name in ("site-packages", "dist-packages"):
+            for path in self.folder.glob(f"*/**/lib*/*/{name}/*"):
+                path.unlink()
 
 
 def make_prefix(folder: Path) -> OwnPrefix:

@@ -133,8 +133,8 @@ class TestWhatIsLoadedBefore:
 def test_an_interpreter_is_hooked_if_a_start_of_it_is(
     interpreter: Interpreter, home: OwnPrefix
 ) -> None:
-    site = home.library / "site-packages"
-    site.mkdir(exist_ok=True)
+    site = home.site
+    site.mkdir(parents=True, exist_ok=True)
     assert not is_hooked(interpreter)
     (site / "any.pth").write_bytes(pth_file(str(home.startup), Undo()))
     assert is_hooked(interpreter)
@@ -154,8 +154,8 @@ class TestTheHooksOwnBytecode:
         return [cached(source) for source in home.startup.parent.glob("*.py")]
 
     def bring(self, home: OwnPrefix, startup: Path) -> None:
-        site = home.library / "site-packages"
-        site.mkdir(exist_ok=True)
+        site = home.site
+        site.mkdir(parents=True, exist_ok=True)
         (site / "pycache-sys.pth").write_bytes(pth_file(str(startup), Undo()))
 
     def test_it_is_made_where_the_hook_is_brought(
@@ -180,8 +180,8 @@ class TestTheHooksOwnBytecode:
         assert not any(path.exists() for path in self.own(home))
 
     def test_nor_where_that_cannot_be_told(self, interpreter: Interpreter, home: OwnPrefix) -> None:
-        site = home.library / "site-packages"
-        site.mkdir(exist_ok=True)
+        site = home.site
+        site.mkdir(parents=True, exist_ok=True)
         os.mkfifo(site / "pycache-sys.pth")
         assert list(keep_own(interpreter, str(home.startup))) == []
         assert not any(path.exists() for path in self.own(home))

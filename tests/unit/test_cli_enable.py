@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OwnPrefix:
     try:
         made = make_prefix(tmp_path_factory.mktemp("home"))
         made.venv()
-        (made.library / "site-packages").mkdir(exist_ok=True)
+        made.site.mkdir(parents=True, exist_ok=True)
     finally:
         os.umask(before)
     return made
@@ -117,7 +117,7 @@ class TestPlainWords:
 
     def test_both_ways(self, run: Runner, home: OwnPrefix) -> None:
         named = ("--python", home.python)
-        site, place = home.library / "site-packages" / PTH_NAME, home.library / SITECUSTOMIZE
+        site, place = home.site / PTH_NAME, home.library / SITECUSTOMIZE
         run("enable", *named)
         assert (
             run("enable", "--venvs", *named)[1] == f"{home.python}: enabled, by {site}, {place}\n"
@@ -185,7 +185,7 @@ class TestPlainWords:
 
     def test_a_package_has_it(self, run: Runner, home: OwnPrefix) -> None:
         python = home.venv("--system-site-packages", name="sees-all")
-        packages = home.library / "site-packages" / PTH_NAME
+        packages = home.site / PTH_NAME
         packages.write_bytes(pth_file(str(home.startup), Undo()))
         assert run("enable", "--python", python) == (
             0,

@@ -345,10 +345,13 @@ class TestAFileOfItsOwn:
         return folder
 
     def start(self, *folders: Path, then: str = "") -> str:
-        """Import sitecustomize as site does, without site, and say what is printed."""
+        """Import sitecustomize as site does, without site, and say what is printed.
+
+        Nothing else is on the path: Debian has a ``sitecustomize`` of its own there.
+        """
         program = (
             "import sys\n"
-            f"sys.path[:0] = {[str(folder) for folder in folders]!r}\n"
+            f"sys.path[:] = {[str(folder) for folder in folders]!r}\n"
             "try:\n    import sitecustomize\n"
             "except ImportError as error:\n"
             "    print('none', error.name, error)\n"
@@ -415,7 +418,7 @@ class TestAFileOfItsOwn:
             "    def find_spec(name, path, target=None):\n"
             f"        return spec_from_file_location(name, {str(other)!r})\n"
             "sys.meta_path += [Old, Finder]\n"
-            f"sys.path.insert(0, {str(shown)!r})\n"
+            f"sys.path[:] = [{str(shown)!r}]\n"
             "import sitecustomize\n"
         )
         done = subprocess.run(

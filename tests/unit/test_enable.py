@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OwnPrefix:
         made = make_prefix(tmp_path_factory.mktemp("home"))
         made.venv()
         made.venv("--system-site-packages", name="sees-all")
-        (made.library / "site-packages").mkdir(exist_ok=True)
+        made.site.mkdir(parents=True, exist_ok=True)
     finally:
         os.umask(before)
     return made
@@ -233,7 +233,7 @@ class TestASiteDirectory:
 
     def test_what_a_package_brought_is_left_to_it(self, home: OwnPrefix) -> None:
         python = f"{home.folder}/sees-all/bin/python"
-        packages = home.library / "site-packages" / PTH_NAME
+        packages = home.site / PTH_NAME
         packages.write_bytes(pth_file(str(home.startup), Undo()))
         before = snapshot(home.folder)
         result = turn_on(python)
@@ -248,7 +248,7 @@ class TestASiteDirectory:
         assert snapshot(home.folder) == before
 
     def test_a_missing_site_directory_is_made(self, home: OwnPrefix) -> None:
-        site = home.library / "site-packages"
+        site = home.site
         site.rmdir()
         try:
             assert turn_on(home.python).is_hooked
@@ -615,7 +615,7 @@ class TestSitecustomize:
         before = contents(home)
         turn_on(home.python)
         assert turn_on(home.python, venvs=True).files == [
-            f"{home.library}/site-packages/{PTH_NAME}",
+            f"{home.site}/{PTH_NAME}",
             str(own),
         ]
         assert not turn_off(home.python).is_hooked
